@@ -100,6 +100,6 @@ def problems_of_alerts(session: Session, alerted: Sequence[RunRecord]) -> Iterat
             yield f"the alert {message} was written, but never posted"
     for record in alerted:
         if record.verdict is Verdict.REGRESSION and record.reported_by is None:
-            wanted = channel_of(record.service)
-            if not any(channel == wanted for channel, _ in channels.texts.values()):
+            wanted, cell = channel_of(record.service), f"{record.service} is slower under {record.scenario}"
+            if not any(channel == wanted and cell in text for channel, text in channels.texts.values()):
                 yield f"nobody was alerted to the regression {record.run_id}"

@@ -6,6 +6,7 @@ from its list alone, and every interruption can be dropped without changing the 
 
 import random
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -47,9 +48,9 @@ class Fault(StrEnum):
 
 LASTING = (Fault.AWAY, Fault.FULL, Fault.PAUSES, Fault.FREEZES, Fault.GIVEN_UP, Fault.CLOCK)
 
-EVERYWHERE = (Fault.DIES, Fault.PAUSES, Fault.PAUSES, Fault.FREEZES, Fault.CLOCK, Fault.GIVEN_UP)
+EVERYWHERE = (Fault.DIES, Fault.PAUSES, Fault.FREEZES, Fault.CLOCK, Fault.GIVEN_UP)
 POSSIBLE: dict[Kind, tuple[Fault, ...]] = {
-    Kind.READ: (Fault.FAILS,),
+    Kind.READ: (Fault.FAILS, Fault.FAILS),
     Kind.WRITE: (Fault.FAILS, Fault.FULL, Fault.DIES, Fault.DIES_AFTER, Fault.DIES_AFTER),
     Kind.CHANGE: (Fault.FAILS, Fault.DIES, Fault.DIES_AFTER, Fault.DIES_AFTER),
     Kind.LOCK: (Fault.DIES_AFTER, Fault.PAUSES),
@@ -62,20 +63,25 @@ POSSIBLE: dict[Kind, tuple[Fault, ...]] = {
 LENGTHS_S: dict[Fault, tuple[float, ...]] = {
     Fault.AWAY: (2, 30, 100, 400),
     Fault.FULL: (0, 30, 600),
-    Fault.PAUSES: (0, 0, 0.5, 3, 20, 70, 95, 400),
-    Fault.FREEZES: (1, 20, 61, 95, 400),
+    Fault.PAUSES: (0.5, 3, 20, 70, 95, 150),
+    Fault.FREEZES: (1, 20, 61, 95, 150),
     Fault.GIVEN_UP: (3, 30, 400),
-    Fault.CLOCK: (-86_400, -3_600, -100, -3, 3, 100, 3_600, 86_400),
+    Fault.CLOCK: (-40_000, -3_600, -100, -3, 3, 100, 3_600, 40_000),
 }
 
-WEIGHTS = {Kind.READ: 0.25, Kind.OBJECT_READ: 0.25, Kind.LOCK: 3.0, Kind.NETWORK: 2.0, Kind.MESSAGE: 4.0}
-"""How likely an interruption of an operation is, compared with a write; there are few messages and many files."""
+WEIGHTS = {Kind.READ: 0.5, Kind.OBJECT_READ: 0.5, Kind.MESSAGE: 4.0}
+"""How likely an interruption of an operation is, compared with others; there are few messages."""
 
-STAGES = {"plan": 0.2, "stage_data": 0.2, "preflight": 0.3, "run_load": 1.5, "report": 1.5, "promote": 3.0}
-STAGES |= {"roll back": 3.0, "alert": 2.0, "alert_watch": 2.0}
-"""How likely an interruption in a stage is, compared with others; after an early one, little else can go wrong."""
+STAGES = {"plan": 0.1, "stage_data": 0.1, "preflight": 0.1, "page": 0.5, "scrape": 0.5}
+STAGES |= {"plan_reruns": 2.0, "alert": 4.0, "alert_watch": 4.0, "promote": 4.0, "roll back": 4.0}
+"""How likely an interruption in a stage is, compared with others: after an early one, little else can go wrong, and
+some stages have few operations, on which much depends."""
+
+AWAITED = 8.0
+"""How likely an interruption is while others wait, compared with other times: delays matter most then."""
 
 _STAGE = re.compile(r"[a-z_ ]+?(?= of | \(| \d|,|$)")
+_NAMES = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}|[a-z]+-service")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +119,12 @@ class Interruption:
 class Decisions:
     """Decides at every operation whether it is interrupted."""
 
-    def at(self, process: str, step: int, operation: Operation) -> Interruption | None:
-        """Return the interruption, or ``None``."""
+    def at(self, process: str, step: int, operation: Operation, *, is_awaited: bool = False) -> Interruption | None:
+        """Return the interruption, or ``None``.
+
+        Args:
+            is_awaited: whether other processes wait for something meanwhile.
+        """
         raise NotImplementedError
 
 
@@ -124,7 +134,7 @@ class Replayed(Decisions):
     def __init__(self, interruptions: Sequence[Interruption]) -> None:
         self._planned = {(planned.process, planned.step): planned for planned in interruptions}
 
-    def at(self, process: str, step: int, operation: Operation) -> Interruption | None:
+    def at(self, process: str, step: int, operation: Operation, *, is_awaited: bool = False) -> Interruption | None:
         """Return what the list has for this step, if it can happen to the operation."""
         planned = self._planned.get((process, step))
         if planned is None or planned.fault not in (*EVERYWHERE, *POSSIBLE[operation.kind]):
@@ -135,6 +145,12 @@ class Replayed(Decisions):
 class Drawn(Decisions):
     """Draws interruptions from a seed, and notes them.
 
+    A history has only some kinds of faults, in some of the stages, so that histories differ more from one another than
+    if everything could happen in all of them (swarm testing). Within a history, an operation is interrupted less often
+    the more often it took place before: a file that is written once matters as much as one that is read every second.
+
+    Source: A. Groce et al., Swarm Testing, ISSTA 2012, https://doi.org/10.1145/2338965.2336763.
+
     Attributes:
         interruptions: those drawn up to now.
 
@@ -142,33 +158,51 @@ class Drawn(Decisions):
         faults: how many interruptions to draw at most, not counting switches.
         steps: about how many operations there will be, by weight.
         switches: the share of operations at which another process continues.
+        share: of the kinds of faults, and of the stages, that a history has.
     """
 
-    def __init__(self, source: random.Random, *, faults: int, steps: int, switches: float) -> None:
+    def __init__(self, source: random.Random, *, faults: int, steps: int, switches: float, share: float = 0.5) -> None:
         self.interruptions: list[Interruption] = []
         self._source = source
-        self._share = faults / steps
+        self._chance = faults / steps
         self._left = faults
         self._switches = switches
+        self._share = share
+        self._kinds = frozenset(fault for fault in Fault if source.random() < share)
+        self._stages: dict[str, bool] = {}
+        self._seen: Counter[tuple[str, str]] = Counter()
 
-    def at(self, process: str, step: int, operation: Operation) -> Interruption | None:
+    def at(self, process: str, step: int, operation: Operation, *, is_awaited: bool = False) -> Interruption | None:
         """Draw what happens."""
-        found = self._drawn(process, step, operation)
+        found = self._drawn(process, step, operation, is_awaited=is_awaited)
         if found is not None:
             self.interruptions.append(found)
         return found
 
-    def _drawn(self, process: str, step: int, operation: Operation) -> Interruption | None:
+    def _drawn(self, process: str, step: int, operation: Operation, *, is_awaited: bool) -> Interruption | None:
         chance = self._source.random()
         if chance < self._switches:
             return Interruption(process=process, step=step, fault=Fault.PAUSES, what=operation.what)
-        weight = WEIGHTS.get(operation.kind, 1.0) * STAGES.get(stage_of(process), 1.0)
-        if self._left <= 0 or chance >= self._switches + self._share * weight:
+        weight = self._weight(stage_of(process), operation) * (AWAITED if is_awaited else 1.0)
+        if self._left <= 0 or chance >= self._switches + self._chance * weight:
+            return None
+        own = POSSIBLE[operation.kind] if is_awaited else 2 * POSSIBLE[operation.kind]
+        faults = [fault for fault in (*EVERYWHERE, *own) if fault in self._kinds]
+        if not faults:
             return None
         self._left -= 1
-        fault = self._source.choice((*EVERYWHERE, *POSSIBLE[operation.kind], *POSSIBLE[operation.kind]))
+        fault = self._source.choice(faults)
         length_s = self._source.choice(LENGTHS_S.get(fault, (0.0,)))
         return Interruption(process=process, step=step, fault=fault, length_s=length_s, what=operation.what)
+
+    def _weight(self, stage: str, operation: Operation) -> float:
+        if stage not in self._stages:
+            self._stages[stage] = self._source.random() < self._share
+        if not self._stages[stage]:
+            return 0.0
+        boundary = (stage, _NAMES.sub("*", operation.what))
+        self._seen[boundary] += 1
+        return WEIGHTS.get(operation.kind, 1.0) * STAGES.get(stage, 1.0) / self._seen[boundary]
 
 
 def stage_of(process: str) -> str:

@@ -11,6 +11,8 @@ HISTORIES = 50
 """How many histories every run of the tests explores."""
 
 ALL = "all"
+HALTED_AT_S = (5, 25, 60, 160)
+"""Later than a night can begin, which has no load otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +85,18 @@ def drawn(seed: int) -> tuple[History, Decisions]:
     focus = source.choice((ALL, *SERVICES, *SERVICES))
     is_rush = source.random() < 0.5
     starts = (0, 0, 0, 1) if is_rush else (0, 1, 20, 150, 400)
-    actors = [_drawn_night(source, focus, starts) for _ in range(source.choice((1, 2)))]
-    scenario = source.choice(tuple(SCENARIOS))
+    scenario, other = source.sample(tuple(SCENARIOS), k=2)
+    scenarios = source.choice(((scenario,), (scenario, scenario), (scenario, other), (scenario, other)))
+    actors = [_drawn_night(source, focus, starts, scenario=name) for name in scenarios]
     for does in ("promote", "promote", "roll back", "look", "deliver", "halt"):
         if source.random() < (0.6 if is_rush and does in ("promote", "roll back") else 0.3):
             service = focus if focus != ALL else source.choice(tuple(SERVICES))
-            actors.append(Actor(does=does, at_s=source.choice(starts), scenario=scenario, service=service))
+            at_s = source.choice(HALTED_AT_S if does == "halt" else starts)
+            actors.append(Actor(does=does, at_s=at_s, scenario=scenario, service=service))
     decisions = Drawn(
         source,
-        faults=source.choice((0, 1, 1, 1, 2, 2, 2, 3, 3, 5)),
-        steps=source.choice((200, 400)),
+        faults=source.choice((0, 2, 3, 4, 5, 6, 8)),
+        steps=source.choice((50, 100)),
         switches=source.choice((0, 0.1, 0.4) if is_rush else (0, 0, 0.02, 0.1)),
     )
     history = History(
@@ -104,13 +108,13 @@ def drawn(seed: int) -> tuple[History, Decisions]:
     return history, decisions
 
 
-def _drawn_night(source: random.Random, focus: str, starts: Sequence[float]) -> Actor:
+def _drawn_night(source: random.Random, focus: str, starts: Sequence[float], *, scenario: str) -> Actor:
     return Actor(
         does="night",
         at_s=source.choice(starts),
-        scenario=source.choice(tuple(SCENARIOS)),
+        scenario=scenario,
         service=focus if source.random() < 0.7 else ALL,
         is_slow=source.random() < 0.4,
         update_baseline=source.random() < 0.4,
-        is_cleared=source.random() < 0.4,
+        is_cleared=source.random() < 0.6,
     )

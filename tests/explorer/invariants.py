@@ -75,18 +75,30 @@ def _problems_of_verdict(record: RunRecord, dag_run: DagRun) -> Iterator[str]:
 
 
 def problems_of_store(session: Session) -> Iterator[str]:
-    """Every run can be read or is named, and the index has what the store has."""
-    stored, unreadable = {}, set()
+    """Every run can be read."""
+    for uri in _stored(session):
+        try:
+            StageFiles(session.results, uri).record.read()
+        except ItemError as err:
+            yield f"a record cannot be read: {err}"
+
+
+def _stored(session: Session) -> Iterator[str]:
     for cell in session.results.cells():
-        for uri in session.results.latest(service=cell.service, scenario=cell.scenario):
-            try:
-                record = StageFiles(session.results, uri).record.read()
-            except ItemError as err:
-                unreadable.add(uri)
-                yield f"a record cannot be read: {err}"
-                continue
-            if record is not None:
-                stored[record.run_id] = entry_of(record, uri)
+        yield from session.results.latest(service=cell.service, scenario=cell.scenario)
+
+
+def problems_of_index(session: Session) -> Iterator[str]:
+    """The index has what the store has, and names what cannot be read."""
+    stored, unreadable = {}, set()
+    for uri in _stored(session):
+        try:
+            record = StageFiles(session.results, uri).record.read()
+        except ItemError:
+            unreadable.add(uri)
+            continue
+        if record is not None:
+            stored[record.run_id] = entry_of(record, uri)
     index = session.index
     index.sync()
     found = {}

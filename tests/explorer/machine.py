@@ -45,6 +45,7 @@ class Machine:
         self._graves: list[Task] = []
         self._hub = getcurrent()
         self._away: dict[str, float] = {}
+        self._polling: set[Task] = set()
 
     def note(self, text: str) -> None:
         """Add a line to the story."""
@@ -106,7 +107,8 @@ class Machine:
         if self.is_calm:
             return effect()
         self._check_away(operation, failure)
-        decided = self._decisions.at(process.name, process.steps, operation)
+        is_awaited = any(polling.process is not process for polling in self._polling)
+        decided = self._decisions.at(process.name, process.steps, operation, is_awaited=is_awaited)
         if decided is None:
             return effect()
         self.note(f"!! {decided}")
@@ -115,6 +117,16 @@ class Machine:
     def sleep(self, seconds: float) -> None:
         """Let a task wait."""
         self.wait_for(lambda: False, seconds)
+
+    def poll(self, seconds: float) -> None:
+        """Let a task wait before it looks again whether another process has finished something."""
+        task = getcurrent()
+        assert isinstance(task, Task), "only tasks wait"
+        self._polling.add(task)
+        try:
+            self.sleep(seconds)
+        finally:
+            self._polling.discard(task)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float | None = None) -> bool:
         """Let a task wait until a condition holds, at most for some seconds; return whether it holds."""

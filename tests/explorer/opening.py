@@ -14,6 +14,9 @@ from typing import Any
 from unittest import mock
 
 from include.perf.catalogue.catalogue import Catalogue
+from include.perf.load import reservations, staging
+from include.perf.load.feed import Feed
+from include.perf.pipeline import load_tries
 from tests.explorer.boundaries import Boundaries
 from tests.explorer.decisions import Decisions
 from tests.explorer.history import History
@@ -24,6 +27,9 @@ from tests.fakes.object_client import MemoryClient
 
 IN_MEMORY = next((folder for folder in ("/dev/shm",) if os.access(folder, os.W_OK)), None)  # noqa: S108 - a fast disk
 """Where the files of histories are, if there is a file system in memory."""
+
+POLL_INTERVAL_S = 4.0
+"""How often a waiting load looks whether it can start; once a second takes most of a history's time."""
 
 NewClient = Callable[[], Any]
 """Returns the client of an empty object store."""
@@ -57,12 +63,27 @@ def opened(
         stack.callback(logging.disable, logging.root.manager.disable)
         logging.disable(logging.CRITICAL)
         stack.enter_context(mock.patch.object(tempfile, "tempdir", str(folder / "tmp")))
+        stack.enter_context(mock.patch.object(staging, "build_feed", _feed))
+        for waiting in (reservations, load_tries):
+            stack.enter_context(mock.patch.object(waiting, "POLL_INTERVAL_S", POLL_INTERVAL_S))
         stack.enter_context(boundaries.replaced())
         stack.enter_context(simulated_client(client, machine))
         try:
             yield world
         finally:
             machine.bury()
+
+
+_BUILD_FEED = staging.build_feed
+_FEEDS: dict[str, Feed] = {}
+
+
+def _feed(data: Path, service: Any, load: Any) -> Feed:
+    """Build the feed of each cell once: it is a fifth of a history's time, and touches nothing of the history."""
+    key = f"{data} {service!r} {load!r}"
+    if key not in _FEEDS:
+        _FEEDS[key] = _BUILD_FEED(data, service, load)
+    return _FEEDS[key]
 
 
 @lru_cache(maxsize=1)

@@ -29,7 +29,9 @@ class Process:
         files: its open files by descriptor.
         given_up_until: how long it continues although Airflow gave it up; ``None`` if Airflow did not.
         is_spared: whether nothing goes wrong in it.
+        began_at_s: when it began.
         ended_at_s: when it ended or died.
+        has_failed: whether it ended with an error.
         notes: what the fakes keep for it.
     """
 
@@ -41,7 +43,9 @@ class Process:
     parent: "Process | None" = None
     stopped_until_s: float = 0.0
     given_up_until_s: float | None = None
+    began_at_s: float = 0.0
     ended_at_s: float | None = None
+    has_failed: bool = False
     files: dict[int, str] = field(default_factory=dict)
     at_end: list[Callable[[], None]] = field(default_factory=list)
     tasks: list["Task"] = field(default_factory=list)

@@ -15,7 +15,7 @@ from tests.fakes.target import FakeTarget
 if TYPE_CHECKING:
     from tests.explorer.world import Session
 
-AFTER_FREEZE_S = 1.5
+AFTER_FREEZE_S = SLICE_S + 0.5
 OUTLIVES_S = 4.0
 """How long a load may outlive its task; the real one takes less than 5 s."""
 
@@ -57,7 +57,7 @@ class Sender:
         return self._session.clock()
 
     def wait(self, seconds: float) -> None:
-        self._session.wait(seconds)
+        self._world.machine.sleep(seconds)
 
     def began(self, load: TrueLoad, *, lock_fd: int | None, length_s: float, written: Callable[[], None]) -> "Sending":
         self._session.ask("the generator", f"sends {load.run_id}", LoadError)
@@ -87,6 +87,7 @@ class Sending:
             self._process.at_end.append(lambda: os.close(lock))
         self._world.sending.append(self)
         self._refuse_second()
+        self._refuse_repeated()
         self._world.loads.append(load)
         self._world.machine.note(f"load of {load.run_id} on {', '.join(load.targets)} begins")
         self._world.machine.start(self._process, self._send)
@@ -122,6 +123,17 @@ class Sending:
                 self._world.break_rule(
                     f"two loads on {', '.join(sorted(shared))} at a time: {other._load.run_id} and {self._load.run_id}"
                 )
+
+    def _refuse_repeated(self) -> None:
+        """A retry that began while an earlier try still sent uses its figures; a folder keeps them whatever happens."""
+        if self._world.objects is not None or self._load.run_id in self._world.wanted_again:
+            return
+        for other in self._world.sending:
+            ended_s = other._load.ended_s if other._load.is_recorded and not other._owner.has_failed else None
+            is_kept = ended_s is not None and self._owner.began_at_s < ended_s
+            # A process takes no figures over that seem to be from before its own load.
+            if is_kept and other._load.run_id == self._load.run_id and not self._owner.host.offset_s:
+                self._world.break_rule(f"the load of {self._load.run_id} is sent again, although it was complete")
 
     def _check_halt(self) -> None:
         since_s = max(self._world.halted_at_s, self._owner.frozen_until_s, self._load.begins_s)

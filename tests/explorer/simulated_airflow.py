@@ -37,7 +37,7 @@ class DagRun:
         failed: by task, why it failed.
         is_cleared: whether somebody clears what failed, once everything has ended.
         is_alerted: whether its last task ``alert`` succeeded.
-        is_over: whether all its tasks have ended.
+        is_running: whether some of its tasks have not ended; a scenario has one such DAG run at a time.
     """
 
     world: World
@@ -54,7 +54,7 @@ class DagRun:
     failed: dict[str, str] = field(default_factory=dict)
     acknowledged: list[Acknowledged] = field(default_factory=list)
     is_alerted: bool = False
-    is_over: bool = False
+    is_running: bool = False
 
     @property
     def dag_run_id(self) -> str:
@@ -63,16 +63,22 @@ class DagRun:
 
     def __call__(self) -> None:
         """Run all its tasks."""
+        self.is_running = True
         if self.is_slow:
             self.world.slow.add(self.dag_run_id)
         self.uris = self._task("plan", self._plan) or []
         self.world.dag_run_of.update((_id_of(uri), self.dag_run_id) for uri in self.uris)
         self._measure_and_judge(self.uris)
-        if self.is_cleared and self.failed and self.uris:
-            self.world.machine.note(f"the failed tasks of {self.scenario} {self.dag_run_id} are cleared")
-            self.world.machine.sleep(600)
-            self._measure_and_judge([uri for uri in self.uris if uri not in self.reported])
-        self.is_over = True
+        self.is_running = False
+
+    def clear(self) -> None:
+        """Run what failed once more."""
+        self.is_running = True
+        self.world.machine.note(f"the failed tasks of {self.scenario} {self.dag_run_id} are cleared")
+        unreported = [uri for uri in self.uris if uri not in self.reported]
+        self.world.wanted_again |= {_id_of(uri) for uri in unreported}
+        self._measure_and_judge(unreported)
+        self.is_running = False
 
     def _measure_and_judge(self, uris: Sequence[str]) -> None:
         self._measure(uris)

@@ -41,9 +41,9 @@ from tests.fakes.windowed_metrics import WindowedMetrics
 SERVICES = {"orders-service": "10.0.0.7", "rates-service": "10.0.0.8"}
 SCENARIOS = {
     "brief": {"rate_rps": 32, "duration_s": 10, "warmup_s": 2},
-    "long": {"rate_rps": 3, "duration_s": 120, "warmup_s": 2},
+    "long": {"rate_rps": 1.5, "duration_s": 240, "warmup_s": 2},
 }
-"""The long load takes longer than a lease, and the brief one as few requests as a verdict needs."""
+"""The long load takes more than twice as long as a lease, and the brief one as few requests as a verdict needs."""
 
 LATENCY_S = 0.04
 SLOWER = 3.0
@@ -105,6 +105,7 @@ class World:
         slow: ids of DAG runs whose services are slow.
         loads: every load that was really sent.
         dag_run_of: the DAG run of each run by its id.
+        wanted_again: the ids of the runs that are measured once more, because somebody cleared their tasks.
         channels: what was posted.
         written: the ids of the alerts that were written into the book.
         broken_rules: what happened that must never happen.
@@ -119,6 +120,7 @@ class World:
     slow: set[str] = field(default_factory=set)
     loads: list[TrueLoad] = field(default_factory=list)
     dag_run_of: dict[str, str] = field(default_factory=dict)
+    wanted_again: set[str] = field(default_factory=set)
     halt_reason: str | None = None
     halted_at_s: float = 0.0
     hosts: dict[str, Host] = field(default_factory=dict)
@@ -148,7 +150,7 @@ class World:
         """Do something in a process of its own, and wait for its end."""
         self.names[name] = self.names.get(name, 0) + 1
         unique = name if self.names[name] == 1 else f"{name} ({self.names[name]})"
-        process, end = Process(unique, self.host(host)), End()
+        process, end = Process(unique, self.host(host), began_at_s=self.machine.now_s), End()
 
         def main() -> None:
             try:
@@ -156,6 +158,7 @@ class World:
                 end.is_done = True
             except (BellwetherError, OSError) as err:
                 end.error = err
+                process.has_failed = True
                 self.machine.note(f"{unique} failed: {err}")
             except Exception as err:
                 end.error = err
@@ -257,8 +260,8 @@ class Session:
         return NightStages(self.stores)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass."""
-        self.world.machine.sleep(seconds)
+        """Wait for another process."""
+        self.world.machine.poll(seconds)
 
     def ask(self, whom: str, what: str, error: Callable[[str], Exception]) -> None:
         """Ask something over the network, which may fail."""

@@ -4,7 +4,7 @@ It knows what was really sent, so that a test can compare every record with it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from statistics import quantiles
 from typing import Protocol
@@ -15,7 +15,7 @@ from include.perf.load.generator import LoadOrder, LoadWatch
 from include.perf.runs.figures import COMPLETED
 from tests.fakes.generator import progress, row_of, write_log, write_rows
 
-SLICE_S = 1.0
+SLICE_S = 2.0
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +26,7 @@ class TrueLoad:
         begins_s, ended_s: true times of its first and of its last request; no end while it sends.
         latencies_s: of the measured requests that were answered well.
         is_complete: whether everything was sent and summed up.
+        is_recorded: whether the record of a complete load was written, too.
     """
 
     run_id: str
@@ -38,6 +39,7 @@ class TrueLoad:
     due: int = 0
     failed: int = 0
     is_complete: bool = False
+    is_recorded: bool = False
 
     @property
     def latency_p50_s(self) -> float:
@@ -115,9 +117,9 @@ class SlicedGenerator:
             write_rows(order.folder, rows)
 
         process = self.host.began(load, lock_fd=order.lock_fd, length_s=order.load.total_s, written=written)
-        reason = None
+        reason, steady = None, progress(total_s=float(order.load.total_s))
         while not process.await_end(SLICE_S):
-            watch.take_in(progress(elapsed_s=self.host.now_s() - begins_s, total_s=float(order.load.total_s)))
+            watch.take_in(replace(steady, elapsed_s=self.host.now_s() - begins_s))
             reason = watch.reason_to_stop()
             if reason is not None:
                 process.stop()
@@ -132,6 +134,7 @@ class SlicedGenerator:
             clock_step_s=step_s,
             feed_rows={endpoint.name: 3 for endpoint in order.service.endpoints},
         )
+        load.is_recorded = load.is_complete
 
     def _rows(self, order: LoadOrder, load: TrueLoad, sent: SentLoad, *, begin: float, took_s: float) -> Sequence[str]:
         names = [endpoint.name for endpoint in order.service.endpoints]
