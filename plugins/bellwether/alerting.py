@@ -1,13 +1,14 @@
 """Alert people to the results of a night: write the alerts into the book first, then deliver the outbox."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from bellwether.wiring import links_of, run_links, storage
 from include.perf.adapters.wiring.last_catalogue import usable_catalogue
-from include.perf.alerts.alert_writer import AlertWriter
-from include.perf.alerts.book import AlertBook
+from include.perf.alerts.alert_writer import AlertWriter, paths_looked_for
+from include.perf.alerts.book import AlertBook, Links
 from include.perf.alerts.channels import Messenger, NoMessenger
 from include.perf.alerts.dag_run_alerts import DagRunAlerts, is_open_dag_run
 from include.perf.alerts.delivery import OutboxSender
@@ -20,9 +21,12 @@ from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.operations import Operations
 from include.perf.catalogue.reading import read_operations
+from include.perf.model.cell import RunAddress
 from include.perf.model.errors import CatalogueError, DeliveryError, ItemError
 from include.perf.pipeline.planning.overdue import overdue
-from include.perf.runs.dag_run import DagRunName, Overdue, results_of
+from include.perf.runs.dag_run import COMMAND_LINE, DagRunName, DagRunResults, Overdue, results_of
+from include.perf.runs.record import RunRecord
+from include.perf.runs.stage_files import StageFiles
 
 SUCCESS = "success"
 ENDED = (SUCCESS, "failed")
@@ -46,14 +50,17 @@ def alert_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
     links = run_links(dag_id, dag_run_id)
 
     def write(writer: AlertWriter) -> None:
-        news = writer.take_news(night)
-        alerts = ServiceAlerts(writer=writer, policy=_policy(catalogue), words=SlackWords(), links_of=links_of)
-        alerts.alert(news)
-        _pipeline_alerts(writer, catalogue.operations).alert(news, links=links)
+        _write_results(writer, night, catalogue, links=links)
         _dag_run_alerts(writer, catalogue.operations).close(night)
 
     _write(write)
     deliver()
+
+
+def _write_results(writer: AlertWriter, night: DagRunResults, catalogue: Catalogue, *, links: Links) -> None:
+    news = writer.take_news(night)
+    ServiceAlerts(writer=writer, policy=_policy(catalogue), words=SlackWords(), links_of=links_of).alert(news)
+    _pipeline_alerts(writer, catalogue.operations).alert(news, links=links)
 
 
 def alert_failed(reason: str, *, dag_id: str, dag_run_id: str) -> None:
@@ -92,7 +99,7 @@ def alert_late(late_since: datetime, *, dag_id: str, dag_run_id: str) -> None:
 
 
 def watch(state_of: StateOf = lambda dag_id, dag_run_id: None) -> None:
-    """Report problems of the catalogue, late DAG runs that ended silently, and overdue scenarios; then deliver.
+    """Report problems of the catalogue, late DAG runs and records, and overdue scenarios; then deliver.
 
     None makes another wait: each is tried, and then the last error is raised.
 
@@ -108,6 +115,7 @@ def watch(state_of: StateOf = lambda dag_id, dag_run_id: None) -> None:
     with ExitStack() as last_in_first_out:
         last_in_first_out.callback(deliver)
         last_in_first_out.callback(_write_overdue)
+        last_in_first_out.callback(_write_late_records)
         last_in_first_out.callback(_write_ended, state_of)
         last_in_first_out.callback(_write_catalogue)
 
@@ -124,6 +132,34 @@ def _write_ended(state_of: StateOf) -> None:
 
     if ended:
         _write_to_dag_runs(write)
+
+
+def _write_late_records() -> None:
+    """Alert to records that were written after their runs had been reported as missing.
+
+    That is possible: Airflow gives up a task whose process goes on, and the next task reports what it finds.
+
+    Raises:
+        StoreError: a store cannot be read now; nothing is reported.
+    """
+    store, records = storage().results(), dict[DagRunName, dict[str, RunRecord]]()
+    for path in paths_looked_for(storage().alerts().read()):
+        uri = RunAddress.from_uri(quote(path)).uri_below(store.root_uri)
+        with suppress(ItemError):
+            record = StageFiles(store, uri).read_record()
+            of = record.provenance
+            name = DagRunName(dag_id=of.dag_id or COMMAND_LINE, dag_run_id=of.dag_run_id or record.run_id)
+            records.setdefault(name, {})[uri] = record
+    if not records:
+        return
+    catalogue = usable_catalogue(storage)
+
+    def write(writer: AlertWriter) -> None:
+        for name, found in records.items():
+            night = DagRunResults(dag_id=name.dag_id, dag_run_id=name.dag_run_id, records=found)
+            _write_results(writer, night, catalogue, links=run_links(name.dag_id, name.dag_run_id))
+
+    _write(write)
 
 
 def _write_overdue() -> None:

@@ -423,6 +423,23 @@ def test_a_record_that_appears_later_is_alerted_once(bot: StandIn, nights: Night
     assert replies == ["→ :white_check_mark: all services can be judged again after 1 night"]
 
 
+def test_a_record_that_is_written_after_the_alert_is_found_by_the_watch(bot: StandIn, nights: Nights) -> None:
+    """Airflow gave up the task `report`, whose process went on; nobody clears a task. It is alerted once."""
+    regressed = record_of(Verdict.REGRESSION)
+    (uri,) = nights.night(unfinished=(ANALYSIS,))
+    alert([uri])
+    alerting.watch()
+    assert "performance" not in threads(bot)
+    StageFiles(Storage().results(), uri).record.write(replace(regressed, run_id=uri.rpartition("/")[2]))
+    for _ in range(2):
+        alerting.watch()
+    alert([uri])
+    assert threads(bot)["performance"] == [f":rotating_light: {FIRST_LINE}"]
+    first, *replies = threads(bot)["performance-ops"]
+    assert first.startswith(":white_check_mark: Judged again")
+    assert replies == ["→ :white_check_mark: all services can be judged again after 1 night"]
+
+
 def test_the_end_of_a_late_run_is_in_its_thread(bot: StandIn, nights: Nights) -> None:
     """Late, then finished: one message, marked as over, and a callback that comes too late changes nothing."""
     now = datetime.now(UTC)

@@ -17,6 +17,9 @@ KEPT = timedelta(days=90)
 RUNS_KEPT = 5000
 """How many processed runs are remembered, so that a retried task alerts nobody twice."""
 
+LOOKED_FOR = 100
+"""How many of the runs that were reported last as missing are looked for again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
@@ -108,11 +111,11 @@ class AlertWriter:
         Each record counts once, also one that could be read only later. A run is reported as missing at most once,
         and never after its record.
         """
-        processed, missed = set(self.book.processed_runs), set(self.book.missing_runs)
+        processed, missed = set(self.book.processed_runs), set(map(_last_part, self.book.missing_runs))
         records = {uri: record for uri, record in night.records.items() if _run_id(uri) not in processed}
         missing = tuple(run for run in night.missing if run.address.run_id not in processed | missed)
         self.book.processed_runs = [*self.book.processed_runs, *map(_run_id, records)][-RUNS_KEPT:]
-        self.book.missing_runs = [*self.book.missing_runs, *(run.address.run_id for run in missing)][-RUNS_KEPT:]
+        self.book.missing_runs = [*self.book.missing_runs, *(run.address.path for run in missing)][-RUNS_KEPT:]
         return News(night=night, records=records, missing=missing)
 
     def forget(self) -> None:
@@ -125,5 +128,16 @@ class AlertWriter:
         self.book.ended_dag_runs = {name: at for name, at in self.book.ended_dag_runs.items() if at > oldest}
 
 
+def paths_looked_for(book: AlertBook) -> list[str]:
+    """Return the paths in the results store of runs that were reported as missing, and never by a record."""
+    processed = set(book.processed_runs)
+    paths = [path for path in book.missing_runs if "/" in path]  # earlier versions stored only the id
+    return [path for path in paths[-LOOKED_FOR:] if _last_part(path) not in processed]
+
+
 def _run_id(uri: str) -> str:
     return RunAddress.from_uri(uri).run_id
+
+
+def _last_part(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -308,7 +308,8 @@ class AlertBook:
     Attributes:
         outbox: in the order of delivery.
         processed_runs: ids of the runs whose records were processed, oldest first; stored under its former name.
-        missing_runs: ids of the runs that were reported to have no record, oldest first.
+        missing_runs: paths in the results store of the runs that were reported to have no record, oldest first; of
+            earlier versions, only their ids.
         ended_dag_runs: by id, when the end of a DAG run was reported.
         watched_since: when the check for overdue scenarios ran first.
         failed_starts: by scenario.
