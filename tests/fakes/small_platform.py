@@ -3,6 +3,7 @@
 A test says only what is different. Nothing here sleeps: the clock is moved by whoever would have taken the time.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ class Platform:
         self.reservations = FakeReservations()
         self.charts = FakeCharts()
         self.halt_reason: str | None = None
+        self.halted: Callable[[], str | None] = lambda: self.halt_reason
         self.observers: tuple[LoadObserver, ...] = ()
 
     @property
@@ -69,7 +71,7 @@ class Platform:
             resolve=self.resolve,
             reservations=self.reservations,
             wait=self.clock.wait,
-            halted=lambda: self.halt_reason,
+            halted=self.halted,
             observers=self.observers,
         )
 

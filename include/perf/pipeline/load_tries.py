@@ -6,6 +6,7 @@ its task:
 - A try that was killed or stopped is marked as aborted. Its raw requests are kept, and the load is sent again, but only
   once.
 - A try that still runs is waited for, and its figures are used.
+- A try that ends after Airflow gave up its task is left open, so that the next one uses its figures.
 
 So a load never runs twice at the same time, and a load that was sent completely is not sent again.
 """
@@ -92,13 +93,29 @@ class LoadTries:
 
     @contextmanager
     def trying(self) -> Iterator[None]:
-        """Open a try, and close it when the block ends, with or without an error."""
+        """Open a try, and close it when the block ends, with or without an error.
+
+        It stays open if its load is complete, but its task is over or that cannot be found out: another try may follow.
+        """
         tries = self.files.tries.read_or(Tries())
         self.files.tries.write(replace(tries, open_since=self.outside.stores.clock()))
         try:
             yield
-        finally:
+        except BaseException:
             self.files.tries.write(tries)
+            raise
+        if self._is_still_wanted():
+            self.files.tries.write(tries)
+
+    def _is_still_wanted(self) -> bool:
+        try:
+            reason = self.outside.halted()
+        except Exception:
+            log.warning("it is unknown whether the task of this load is over", exc_info=True)
+            return False
+        if reason is not None:
+            log.info("the load is complete, although it would have to stop: %s; another try uses its figures", reason)
+        return reason is None
 
     def _await_end_of(self, run: PlannedRun, since: AwareDatetime, *, still_wanted: Callable[[], None]) -> None:
         run_id, waited_s = run.spec.run_id, 0.0

@@ -92,6 +92,43 @@ def test_a_try_is_open_while_its_load_is_sent(platform: Platform) -> None:
     assert looking.seen == [Tries(open_since=START)] * 2
 
 
+class Ending:
+    """Ends the task of a load as its last request is sent: Airflow gave it up, or cannot be asked."""
+
+    def __init__(self, *, is_unknown: bool) -> None:
+        self._is_unknown = is_unknown
+        self._has_ended = False
+
+    def load_began(self, _: SentLoad) -> None:
+        """Do nothing."""
+
+    def load_ended(self, _: SentLoad) -> None:
+        """End the task."""
+        self._has_ended = True
+
+    def reason(self) -> str | None:
+        """Return why the load has to stop."""
+        if not self._has_ended:
+            return None
+        if self._is_unknown:
+            raise ConnectionError("Airflow cannot be reached")
+        return "Airflow ended its task, which is up_for_retry"
+
+
+@pytest.mark.parametrize("is_unknown", [False, True])
+def test_a_complete_load_whose_task_was_given_up_is_not_sent_again(platform: Platform, is_unknown: bool) -> None:
+    """The try ends normally after Airflow gave it up; the retry uses its figures."""
+    ending = Ending(is_unknown=is_unknown)
+    platform.observers, platform.halted = (ending,), ending.reason
+    uri = platform.loaded()
+    assert files_of(platform, uri).tries.read_or(Tries()) == Tries(open_since=START)
+    platform.observers, platform.halted = (), lambda: None
+    platform.run_stages.run_load(uri)
+    assert len(platform.generator.loads) == 1
+    assert files_of(platform, uri).tries.read_or(Tries()) == Tries()
+    assert record_of(platform, uri) == (Verdict.NO_BASELINE, ())
+
+
 def test_a_killed_try_is_marked_as_aborted_and_the_load_starts_again(platform: Platform) -> None:
     """The record mentions it, and its rows are kept."""
     uri = killed(platform)
