@@ -2,8 +2,8 @@
 
 A request over a connection of its own costs more than one over a kept connection, and a TLS handshake costs most. The
 defaults are the rates at which a worker uses 0.65 cores (docs/benchmarks.md, section "ways"): above that, its p99 is
-inflated long before it is late. Another machine, or long answers, need another figure; ``capacity --workers 1
---service`` measures it, and ``worker_rps`` of the service sets it.
+inflated long before it is late. Another machine, or long answers, need another figure; ``capacity --one-worker
+--service NAME`` measures it, and ``worker_rps`` of the service sets it.
 """
 
 import math
