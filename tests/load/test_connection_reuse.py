@@ -158,6 +158,15 @@ def test_a_request_that_may_have_an_effect_is_not_sent_again(
     assert outcome.example == "the server closed an idle connection, and did not answer"
 
 
+def connections_until_failure(server: SocketServer, connect: Callable[..., Connection]) -> int:
+    """Return how many connections a server has accepted when the second request has failed."""
+    connection = connect(server.url)
+    get(connection, server.url)
+    with pytest.raises((ConnectionResetError, UnusableAnswer)):
+        get(connection, server.url)
+    return server.accepted
+
+
 def test_a_request_is_sent_again_only_once(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection]
 ) -> None:
@@ -170,12 +179,7 @@ def test_a_request_is_sent_again_only_once(
             talk.read_request()
         talk.reset()
 
-    server = serve(script)
-    connection = connect(server.url)
-    get(connection, server.url)
-    with pytest.raises((ConnectionResetError, UnusableAnswer)):
-        get(connection, server.url)
-    assert server.accepted == 2
+    assert connections_until_failure(serve(script), connect) == 2
 
 
 def test_a_request_whose_answer_has_begun_is_not_sent_again(
@@ -188,12 +192,7 @@ def test_a_request_whose_answer_has_begun_is_not_sent_again(
         talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
         talk.reset()
 
-    server = serve(script)
-    connection = connect(server.url)
-    get(connection, server.url)
-    with pytest.raises((ConnectionResetError, UnusableAnswer)):
-        get(connection, server.url)
-    assert server.accepted == 1
+    assert connections_until_failure(serve(script), connect) == 1
 
 
 def test_a_connection_is_replaced_after_its_requests(

@@ -27,6 +27,19 @@ Parameters = dict[str, Scalar | tuple[Scalar, ...]]
 """Values by name; several values repeat the name."""
 
 
+def sendable_as_json(body: Any) -> Any:
+    """Return a body that can be sent as JSON.
+
+    Raises:
+        ValueError: it cannot, such as a date.
+    """
+    try:
+        json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError) as err:
+        raise ValueError(f"cannot be sent as JSON ({err}); put dates and times in quotes") from err
+    return body
+
+
 class Endpoint(Entry):
     """An endpoint of a service.
 
@@ -94,14 +107,7 @@ class Endpoint(Entry):
                     raise ValueError(f"{name} must be text or a number, but is {value!r}; put it in quotes")
         return given
 
-    @field_validator("body", mode="before")
-    @classmethod
-    def _is_json(cls, body: Any) -> Any:
-        try:
-            json.dumps(body, allow_nan=False)
-        except (TypeError, ValueError) as err:
-            raise ValueError(f"cannot be sent as JSON ({err}); put dates and times in quotes") from err
-        return body
+    _is_json = field_validator("body", mode="before")(sendable_as_json)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -7,7 +7,6 @@ Source: RFC 6749, sections 2.3.1 (how a client authenticates), 4.3 (password) an
 (Bearer).
 """
 
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from string import Template
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from include.perf.catalogue.endpoint import WITHOUT_BODY
+from include.perf.catalogue.endpoint import WITHOUT_BODY, sendable_as_json
 from include.perf.catalogue.expectation import LONGEST_PATH, PATH
 from include.perf.catalogue.headers import problems_of_headers, problems_of_token_header
 from include.perf.catalogue.network import problem_of_url
@@ -119,14 +118,7 @@ class Login(Entry):
         escaped_once(same_target(path))
         return url
 
-    @field_validator("body")
-    @classmethod
-    def _is_json(cls, body: Any) -> Any:
-        try:
-            json.dumps(body, allow_nan=False)
-        except (TypeError, ValueError) as err:
-            raise ValueError(f"cannot be sent as JSON ({err}); put dates and times in quotes") from err
-        return body
+    _is_json = field_validator("body")(sendable_as_json)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

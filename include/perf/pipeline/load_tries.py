@@ -110,7 +110,7 @@ class LoadTries:
     def _is_still_wanted(self) -> bool:
         try:
             reason = self.outside.halted()
-        except Exception:
+        except Exception:  # whatever the client of Airflow raises
             log.warning("it is unknown whether the task of this load is over", exc_info=True)
             return False
         if reason is not None:
