@@ -32,8 +32,9 @@ from include.perf.pipeline.pipeline import execute
 from include.perf.pipeline.planning.request import RunRequest
 from include.perf.runs.record import RunRecord
 from include.perf.runs.stage_files import StageFiles
+from tests.demo_services import demo_service
 from tests.integration.conftest import NOISE
-from tests.socket_servers import PROJECT, eventually, free_port, prometheus, python
+from tests.socket_servers import PROJECT, eventually, prometheus
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
@@ -169,14 +170,11 @@ def environment(**variables: Path) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A real service and a real Prometheus, started once for the module."""
-    folder, port = tmp_path_factory.mktemp("platform"), free_port()
-    url = f"http://127.0.0.1:{port}"
-    catalogue_in(folder, url)
-    options = ["--service", SERVICE, "--port", str(port), "--with-faults", "--exit-with-parent"]
-    with python("-m", "demo.platform", *options) as service:
-        eventually(lambda: _is_healthy(url), within_s=60)
+    folder = tmp_path_factory.mktemp("platform")
+    with demo_service(SERVICE, "--with-faults", "--exit-with-parent") as service:
+        catalogue_in(folder, service.url)
         with (
-            prometheus(folder, targets={SERVICE: port}) as prometheus_url,
+            prometheus(folder, targets={SERVICE: service.port}) as prometheus_url,
             environment(
                 BELLWETHER_CATALOGUE=folder,
                 BELLWETHER_RESULTS_URI=folder / "results",
@@ -184,16 +182,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             ),
         ):
             outside = build_outside(Prometheus(prometheus_url), storage=Storage())
-            found = Platform(url, psutil.Process(service.pid), outside)
+            found = Platform(service.url, psutil.Process(service.process.pid), outside)
             eventually(lambda: _is_scraped(found), within_s=60)
             yield found
-
-
-def _is_healthy(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/healthz", timeout=2).status_code == 200
-    except requests.RequestException:
-        return False
 
 
 def _is_scraped(platform: Platform) -> bool:

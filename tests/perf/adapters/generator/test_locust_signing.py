@@ -1,13 +1,11 @@
 """Real signed loads on the reference platform, which checks every signature, timestamp and nonce."""
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from demo.platform.signed import KEY_ID, SECRET
 from include.perf.adapters.http.http_target import HttpTarget
@@ -16,9 +14,9 @@ from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.service_secrets import ServiceSecrets, SigningKey
 from include.perf.load.slots import Slot, marker
 from include.perf.runs.results_store import FEED_FILE
+from tests.demo_services import demo_service
 from tests.distributed_loads import Pool
 from tests.real_loads import drive, rows_in, service_at, summary_in
-from tests.socket_servers import free_port, python
 
 pytestmark = pytest.mark.integration
 
@@ -55,19 +53,8 @@ KEY = SigningKey(secret=SECRET, key_id=KEY_ID)
 @pytest.fixture(scope="module")
 def platform() -> Iterator[str]:
     """The URL of a service of the platform."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with python("-m", "demo.platform", "--service", "trading-gateway", "--port", str(port)) as process:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                requests.get(f"{url}/healthz", timeout=1).raise_for_status()
-                break
-            except requests.RequestException:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        yield url
+    with demo_service("trading-gateway") as service:
+        yield service.url
 
 
 def folder_of(parent: Path) -> Path:

@@ -24,10 +24,10 @@ from include.perf.measure.validity import load_problems
 from include.perf.model.errors import TargetError
 from include.perf.runs.figures import COMPLETED
 from include.perf.runs.results_store import FEED_FILE
+from tests.demo_services import demo_service
 from tests.distributed_loads import Pool
 from tests.fakes.resolver import FakeResolver
 from tests.real_loads import LOAD, Onlooker, kinds, loads_of, order_for, rows_in, summary_in
-from tests.socket_servers import eventually, free_port, python
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]
 """A process that stands still for longer than a third of a lifetime renews its tokens too late."""
@@ -74,25 +74,14 @@ def issuer() -> Issuer:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[str]:
-    port = free_port()
-    arguments = ("--service", "trading-gateway-service", "--port", str(port), "--with-faults")
-    with python("-m", "demo.platform", *arguments, "--token-life-s", str(LIFE_S)):
-        url = f"http://127.0.0.1:{port}"
-        eventually(lambda: answers(url), within_s=60)
-        yield url
+    with demo_service("trading-gateway-service", "--with-faults", "--token-life-s", str(LIFE_S)) as service:
+        yield service.url
 
 
 @pytest.fixture
 def url(demo: str) -> Iterator[str]:
     yield demo
     switch(demo, logins=True, tokens=True)
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/healthz", timeout=2).ok
-    except requests.ConnectionError:
-        return False
 
 
 def switch(url: str, **state: bool) -> None:
