@@ -177,6 +177,8 @@ class GeneratorLog:
         clock_drift_s: how far the clock of such a worker drifted from the master's during the load.
         resent: requests that were sent again, because the server had closed an idle connection.
         requests_by_address: how many requests were sent to each address of the host.
+        rows: requests in the record, where an arrival may be several requests or none; ``None`` if each is one.
+        measured_arrivals: arrivals released in the measured window; ``None`` likewise.
     """
 
     ended: str
@@ -202,6 +204,8 @@ class GeneratorLog:
     clock_drift_s: float | None = None
     resent: int = 0
     requests_by_address: Mapping[str, int] = field(default_factory=dict)
+    rows: int | None = None
+    measured_arrivals: int | None = None
 
 
 def host_and_port(given: str, *, named: str) -> tuple[str, int]:

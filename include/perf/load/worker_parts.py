@@ -193,7 +193,15 @@ def joined(logs: Sequence[GeneratorLog | None], *, hosts: Sequence[str] = ()) ->
         clock_drift_s=_worst([log.clock_drift_s for log in present]),
         resent=sum(log.resent for log in present),
         requests_by_address=sum((Counter(log.requests_by_address) for log in present), Counter()),
+        rows=_sum([log.rows for log in present]),
+        measured_arrivals=_sum([log.measured_arrivals for log in present]),
     )
+
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    """Return the sum of counts, ``None`` if there are none."""
+    present = [count for count in counts if count is not None]
+    return sum(present) if present else None
 
 
 def _first_end(logs: Sequence[GeneratorLog]) -> str:

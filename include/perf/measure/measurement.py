@@ -140,6 +140,8 @@ def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
         unfinished=int((measured["error"] == UNFINISHED).sum()),
         arrivals=log.arrivals,
         rows=len(rows),
+        recorded=log.rows,
+        measured_arrivals=log.measured_arrivals,
         metrics=_client_metrics(measured, delivered=_delivered(rows, log), window=window),
         endpoints=_endpoints(measured, log),
         errors=_errors(measured, log, refusals),

@@ -82,9 +82,9 @@ def _problems_of_the_record(load: LoadProfile, figures: LoadFigures) -> Iterator
             f"worker {lost} of {generator.workers} of the load generator was lost: it was killed, or the machine ran "
             f"out of memory{unreachable}; start a new run"
         )
-    elif figures.rows != figures.arrivals:
+    elif figures.rows != figures.expected_rows:
         yield (
-            f"{figures.arrivals} requests were due but {figures.rows} are in the record; "
+            f"{figures.expected_rows} requests were due but {figures.rows} are in the record; "
             "the generator lost some; start a new run"
         )
     if generator.ended == COMPLETED:
@@ -99,9 +99,9 @@ def _named(number: int, generator: GeneratorFigures) -> str:
 def _problems_of_the_count(load: LoadProfile, figures: LoadFigures) -> Iterator[str]:
     """Yield the reasons when a completed load had too few requests."""
     planned = load.measured_arrivals
-    if figures.due < planned * MIN_RATE_SHARE:
+    if figures.released < planned * MIN_RATE_SHARE:
         yield (
-            f"the generator released {figures.due} of {planned} arrivals "
+            f"the generator released {figures.released} of {planned} arrivals "
             f"(at least {MIN_RATE_SHARE:.1%} are needed); {DEDICATED_CORE}, or request a lower rate"
         )
     if figures.due < MIN_REQUESTS:

@@ -137,6 +137,9 @@ class LoadFigures:
 
     Attributes:
         sent: requests sent within the window.
+        recorded: requests that the generator recorded, where an arrival may be several or none; ``None`` if each
+            arrival is one request.
+        measured_arrivals: arrivals released in the window; ``None`` likewise.
         metrics: the client-side metrics by name.
         within_run: by metric, standard deviation of the logarithm of its values per minute; empty for a short run.
         refusals: those that began in mid-run; ``None`` without any.
@@ -159,11 +162,24 @@ class LoadFigures:
     within_run: Mapping[str, float] = field(default_factory=dict)
     stalls: tuple[Stall, ...] = ()
     refusals: RefusedRequests | None = None
+    recorded: int | None = None
+    measured_arrivals: int | None = None
+
+    @property
+    def expected_rows(self) -> int:
+        """How many rows a complete record has."""
+        return self.arrivals if self.recorded is None else self.recorded
+
+    @property
+    def released(self) -> int:
+        """Arrivals released in the window."""
+        return self.due if self.measured_arrivals is None else self.measured_arrivals
 
     @property
     def achieved_rate_rps(self) -> float | None:
-        """Requests sent per second in the window; ``None`` if the load ended before the window."""
-        return self.sent / self.window.duration_s if self.window.duration_s > 0 else None
+        """Arrivals that were sent per second in the window; ``None`` if the load ended before the window."""
+        sent = self.sent if self.measured_arrivals is None else self.measured_arrivals
+        return sent / self.window.duration_s if self.window.duration_s > 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -249,6 +249,13 @@ def test_the_largest_clock_step_counts(first: float, second: float, step: float)
     assert joined([log_of(clock_step_s=first), log_of(clock_step_s=second)]).clock_step_s == step
 
 
+def test_counts_of_requests_are_added_where_an_arrival_is_not_exactly_one() -> None:
+    """Without them, each arrival was one request."""
+    log = joined([log_of(rows=20, measured_arrivals=4), None, log_of(rows=22, measured_arrivals=5)])
+    assert (log.rows, log.measured_arrivals) == (42, 9)
+    assert (joined([log_of(), log_of()]).rows, joined([log_of()]).measured_arrivals) == (None, None)
+
+
 def test_a_load_is_completed_only_if_all_workers_completed_it() -> None:
     """The window ends when the first worker ended."""
     stopped = log_of(ended="stopped by SIGTERM", measured_to=START + 14)

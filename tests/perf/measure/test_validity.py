@@ -184,6 +184,18 @@ def test_every_reason_alone(generator: dict[str, Any], changes: dict[str, Any], 
     assert load_problems(LOAD, load_figures(generator_figures(**generator), **changes)) == [problem]
 
 
+def test_an_arrival_may_be_several_requests() -> None:
+    """Three requests each: the rows are those of the generator, and the rate is that of the arrivals."""
+    figures = load_figures(due=30_000, sent=30_000, finished=29_000, rows=48_000, recorded=48_000)
+    complete = replace(figures, measured_arrivals=10_000)
+    assert load_problems(LOAD, complete) == []
+    assert complete.achieved_rate_rps == 100.0
+    (lost,) = load_problems(LOAD, replace(complete, rows=47_999))
+    assert lost.startswith("48000 requests were due but 47999 are in the record")
+    (late,) = load_problems(LOAD, replace(complete, measured_arrivals=9_989))
+    assert late.startswith("the generator released 9989 of 10000 arrivals")
+
+
 def test_unknown_processor_time_is_no_reason() -> None:
     """The kernel does not report it everywhere."""
     assert (
