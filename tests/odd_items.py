@@ -1,7 +1,8 @@
 """Records with values outside their domain, and other odd items of a results store, for tests."""
 
+import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from include.perf.model.json_files import to_json
@@ -79,3 +80,45 @@ def hostile_record(record: RunRecord, flaw: str) -> bytes:
     document: dict[str, Any] = json.loads(to_json(record))
     HOSTILE_VALUES[flaw](document)
     return json.dumps(document).encode()
+
+
+ANY_VALUE: Mapping[str, Any] = {
+    "null": None,
+    "true": True,
+    "zero": 0,
+    "the smallest float": 5e-324,
+    "negative": -1.0,
+    "huge": 1e18,
+    "too large": TOO_LARGE,
+    "NaN": float("nan"),
+    "-inf": float("-inf"),
+    "markup": "<script>alert(1)</script>",
+    "controls": "a\x00\x1b[31m\n\u202e\u2028b",
+    "half a character": "\ud800",
+    "long text": "y" * 10_000,
+    "naive time": "2026-03-02T06:38:57",
+    "year 1": "0001-01-01T00:00:00Z",
+    "list": [],
+    "long list": ["q"] * 2_000,
+    "object": {},
+    "odd names": {"<b>\n": 0.5, "": 0.5, "latency_p95": 0.5},
+    "odd texts": {"<b>\n": "x", "": "y"},
+    "nested": json.loads("[" * 400 + "]" * 400),
+}
+"""By name, values that take the place of every field of a document in turn."""
+
+
+def places_of(document: Any) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of every field of a document, of a list only its first item."""
+    fields = document.items() if isinstance(document, dict) else list(enumerate(document))[:1]
+    for name, value in fields:
+        yield (name,)
+        if isinstance(value, dict | list):
+            yield from ((name, *below) for below in places_of(value))
+
+
+def with_value(document: dict[str, Any], place: Sequence[str | int], value: Any) -> bytes:
+    """Return a document as JSON, with another value at one place."""
+    changed = copy.deepcopy(document)
+    _set(*place, to=value)(changed)
+    return json.dumps(changed).encode()

@@ -6,9 +6,13 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from include.perf.model.errors import ItemError
+from include.perf.model.text import one_line
 from include.perf.model.validation import place_of
 
 T = TypeVar("T")
+
+MAX_PROBLEM = 500
+"""Characters of a problem that are shown: its names and values are those of the document, which may be hostile."""
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
@@ -43,6 +47,11 @@ def from_json(kind: type[T], content: bytes, *, where: str) -> T:
 
 def _problem_of(err: ValidationError) -> str:
     """Return the first error in words: ``verdict should be 'PASS' or 'REGRESSION', but is 'FINE'``."""
+    problem = one_line(_first_problem_of(err))
+    return problem if len(problem) <= MAX_PROBLEM else f"{problem[:MAX_PROBLEM]}…"
+
+
+def _first_problem_of(err: ValidationError) -> str:
     first = err.errors()[0]
     place = place_of(first).lstrip(".") or "the document"
     match first["type"]:

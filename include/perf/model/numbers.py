@@ -29,6 +29,9 @@ HALF_WIDTH_UNCERTAINTIES = 1.96
 _TWO_DIGITS_TO, _ONE_DIGIT_TO = 3.545, 9.495
 """Bounds for the leading digits as a number from 1 to 10: up to 354 and up to 949 after rounding to three digits."""
 
+NO_UNCERTAINTY = 1e-100
+"""An uncertainty below this is none: it is a trace of arithmetic, and its digits would not even be numbers."""
+
 LARGE_BYTES = 10 * 1024**3
 """Memory is shown in GiB from here on, below it in MiB."""
 
@@ -37,9 +40,9 @@ def decimals_of(uncertainty: float) -> int:
     """Return the number of decimals for a figure with this standard uncertainty; negative for tens and above.
 
     Raises:
-        ValueError: the uncertainty is not positive and finite.
+        ValueError: the uncertainty is not finite, or below `NO_UNCERTAINTY`.
     """
-    if not (math.isfinite(uncertainty) and uncertainty > 0):
+    if not (math.isfinite(uncertainty) and uncertainty >= NO_UNCERTAINTY):
         raise ValueError(f"an uncertainty must be positive and finite, but is {uncertainty}")
     exponent = math.floor(math.log10(uncertainty))
     leading = uncertainty / 10.0**exponent
@@ -82,7 +85,7 @@ def format_value(value: float | None, unit: Unit, *, uncertainty: float | None =
         return "–"
     display = _display_unit(value, unit)
     shown = value * display.factor
-    if uncertainty:
+    if uncertainty and uncertainty * display.factor >= NO_UNCERTAINTY:
         return f"{rounded(shown, uncertainty * display.factor)}{display.suffix}"
     number = three_digits(shown) if display.decimals is None else f"{shown:.{display.decimals}f}"
     return f"{number}{display.suffix}"
@@ -125,7 +128,7 @@ def signed_percent(ratio: float, *, uncertainty: float | None = None) -> str:
     """Format a change in percent with its sign but no unit: one decimal below 10 %, none from there on."""
     percent = ratio * 100
     decimals = 0 if abs(percent) >= 10 else 1
-    if uncertainty:
+    if uncertainty and uncertainty >= NO_UNCERTAINTY:
         decimals = min(max(0, decimals_of(uncertainty * 100)), decimals)
     return f"{percent:+z.{decimals}f}".replace("-", "−")
 

@@ -121,6 +121,21 @@ class Shift:
     absolute_high: Change | None = None
 
 
+def _checked_shift(shift: Shift) -> Shift:
+    """Refuse an interval whose ends are swapped.
+
+    Raises:
+        ValueError: with the interval.
+    """
+    for low, high in ((shift.low, shift.high), (shift.absolute_low, shift.absolute_high)):
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"the interval from {low} to {high} ends before it begins")
+    return shift
+
+
+CheckedShift = Annotated[Shift, AfterValidator(_checked_shift)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
     """A significant or suspicious change of one metric that reaches its minimum effect, for the worse or the better.
@@ -140,7 +155,7 @@ class Deviation:
     unit: Unit
     baseline: Amount
     value: Amount
-    shift: Shift
+    shift: CheckedShift
     is_worse: bool
     severity: Severity
     reason: Text
@@ -260,7 +275,7 @@ class RunRecord:
     generator: GeneratorFigures | None
     provenance: Provenance
     notes: tuple[Text, ...] = ()
-    shifts: Mapping[Name, Shift] = field(default_factory=dict)
+    shifts: Mapping[Name, CheckedShift] = field(default_factory=dict)
     judged: Mapping[Name, Amount] = field(default_factory=dict)
     reruns: tuple[Name, ...] = ()
     rerun_of: Name | None = None

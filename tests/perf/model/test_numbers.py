@@ -112,3 +112,10 @@ def test_a_change_ends_where_its_uncertainty_does(ratio: float, uncertainty: flo
     """It is shown in full percent, or in tenths if it is small."""
     assert format_change(ratio, uncertainty=uncertainty) == shown
     assert f"{signed_percent(ratio, uncertainty=uncertainty)} %" == shown
+
+
+@pytest.mark.parametrize("uncertainty", [0.0, 5e-324, 1e-200])
+def test_a_trace_of_arithmetic_is_no_uncertainty(uncertainty: float) -> None:
+    """An interval that is a few of the smallest floats wide is shown as if its width were unknown."""
+    assert format_value(1024.0**3, Unit.BYTES, uncertainty=uncertainty) == "1024.0 MiB"
+    assert format_change(0.455, uncertainty=uncertainty) == format_change(0.455)
