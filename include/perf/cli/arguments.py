@@ -202,7 +202,7 @@ def _add_data(commands: "Commands") -> None:
     data = commands.add_parser("data", help="convert market data of trading platforms")
     actions = data.add_subparsers(dest="action", required=True, metavar="action")
     convert = actions.add_parser(
-        "convert", help="convert an export of MetaTrader, Dukascopy, HistData, TrueFX or OANDA"
+        "convert", help="convert an export of MetaTrader, Dukascopy, HistData, TrueFX, OANDA or another platform"
     )
     convert.add_argument("file", type=Path, help="the export; its format is recognised by its columns")
     convert.add_argument(
@@ -217,11 +217,11 @@ def _add_data(commands: "Commands") -> None:
     convert.add_argument(
         "--columns",
         metavar="MEANING=NAME,…",
-        help="the columns of an export that is not recognised, such as time=Date,bid=Bid,ask=Offer",
+        help="the columns of an export whose header is not understood, such as time=Date,bid=Bid,ask=Offer",
     )
     convert.add_argument(
         "--times",
-        help="with --columns: such as '%%d.%%m.%%Y %%H:%%M', epoch_s or epoch_ms (default: RFC 3339)",
+        help="how it writes times, if that is not clear: such as '%%d/%%m/%%Y %%H:%%M', epoch_s or epoch_ms",
     )
 
 

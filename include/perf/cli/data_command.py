@@ -16,8 +16,6 @@ from include.perf.model.file_writer import write_atomically
 
 def _own_format(options: argparse.Namespace) -> ExportFormat | None:
     if options.columns is None:
-        if options.times is not None:
-            raise ConfigurationError("--times is for an export that is not recognised; give its --columns too")
         return None
     pairs = [pair.partition("=") for pair in options.columns.split(",")]
     columns = {meaning.strip(): name.strip() for meaning, _, name in pairs}
@@ -36,6 +34,7 @@ def convert_data(options: argparse.Namespace, console: Console) -> int:
         zone=options.timezone,
         spread=options.spread,
         bar_s=lengths.get(options.bars),
+        times=options.times if options.columns is None else None,
         form=_own_format(options),
     )
     bars = bars_of(options.file, given)

@@ -1,6 +1,7 @@
-"""A CSV file split into fields, with the line number of every row; what the fields mean is decided elsewhere.
+"""A file split into fields, with the line number of every row; what the fields mean is decided elsewhere.
 
-Line numbers are those of an editor: the first line is line 1.
+The file is CSV, or the JSON of an export (`include.perf.load.json_rows`). Line numbers are those of an editor: the
+first line is line 1.
 """
 
 import codecs
@@ -10,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.perf.load.json_rows import MAX_COLUMNS, is_json, json_rows
 from include.perf.model.errors import DataError, ItemError
 from include.perf.model.file_reader import regular_file
 
@@ -24,7 +26,7 @@ class Records:
         header: names of the columns.
         header_line: line number of the header.
         rows: fields of each row; rows may differ in length.
-        lines: line number of each row.
+        lines: line number of each row; 0 if it is unknown.
         delimiter: what separates the fields.
     """
 
@@ -86,12 +88,14 @@ def _delimiter_of(text: str) -> str:
 
 
 def read_records(path: Path) -> Records:
-    """Return the rows of a CSV file.
+    """Return the rows of a file.
 
     Raises:
         DataError: the file is missing, empty, not UTF-8 text, or its quotes do not match.
     """
     text = _text(path)
+    if is_json(text):
+        return _json_records(text, path)
     delimiter = _delimiter_of(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     rows: list[list[str]] = []
@@ -107,3 +111,21 @@ def read_records(path: Path) -> Records:
         raise DataError(f"{place(path, line)} must be CSV, but is not ({err}); correct its quotes") from err
     header = [name.strip() for name in rows[0]]
     return Records(header=header, header_line=lines[0], rows=rows[1:], lines=lines[1:], delimiter=delimiter)
+
+
+def _json_records(text: str, path: Path) -> Records:
+    """Return the rows of a JSON file; its columns are the fields that any row has, in the order in which they appear.
+
+    Raises:
+        DataError: it has no rows.
+    """
+    try:
+        found = list(json_rows(text))
+    except (ValueError, RecursionError) as err:
+        why = str(err) if isinstance(err, ValueError) else "it is nested too deeply"
+        raise DataError(f"{path}: looks like JSON, but cannot be read ({why}); correct it, or save it as CSV") from err
+    header = list(dict.fromkeys(name for _, fields in found for name in fields))
+    if not found or len(header) > MAX_COLUMNS:
+        raise DataError(f"{path}: has no rows, or more than {MAX_COLUMNS} different fields; save it as CSV")
+    rows = [[fields.get(name, "") for name in header] for _, fields in found]
+    return Records(header=header, header_line=0, rows=rows, lines=[line for line, _ in found], delimiter=",")

@@ -7,25 +7,16 @@ Bars from ticks have the number of ticks as volume, and the mean spread. A bar w
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from include.perf.load.csv_rows import Records, place, read_records
-from include.perf.load.export_formats import (
-    EPOCH_TIMES,
-    FORMATS,
-    ISO_TIMES,
-    UTC,
-    ExportFormat,
-    format_of,
-    lacks_spread,
-)
+from include.perf.load.export_formats import FORMATS, NAMED, ExportFormat, format_of, lacks_spread
+from include.perf.load.export_times import ISO_TIMES, UTC, has_offset, read_times
 from include.perf.load.market_rules import PRICES, Floats, numbers_of
 from include.perf.model.errors import ConfigurationError, DataError
 
@@ -34,12 +25,15 @@ BAR_S = 60
 MONDAY = pd.Timedelta(days=4)
 """The first Monday after the epoch, which is a Thursday: weeks begin on Mondays."""
 
+NO_VOLUME = -1
+"""What Interactive Brokers writes where there is no volume."""
+
 NO_NUMBERS = ("date", "clock", "time", "instrument")
 NOT_PRICES = (*NO_NUMBERS, "volume", "points", "spread")
 
 _DECIMAL_COMMA = re.compile(r"\s*(\d+),(\d+)\s*", re.ASCII)
-_WITH_OFFSET = re.compile(r".*(?:Z|[+-]\d\d:?\d\d)", re.ASCII | re.IGNORECASE)
-_OFFSET = re.compile(r"UTC(?:([+-]\d{1,2})(?::(\d\d))?)?")
+_PAIR = re.compile(r"([A-Z]{3})(USD|EUR|GBP|JPY|CHF|AUD|CAD|NZD|SEK|NOK|DKK|SGD|HKD|CNH|MXN|ZAR|TRY|PLN|HUF|CZK)")
+"""An instrument as six letters, of which the last three are a currency: NATGAS is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +45,7 @@ class Conversion:
         zone: of its times: a name such as Europe/Athens, or UTC+2; ``None`` if the format says so.
         spread: of every bar, in price units; ``None`` if the file has it.
         bar_s: length of the bars that are made from ticks; ``None`` for M1.
+        times: how the export writes times, as in ``strftime``; ``None`` where that is clear.
         form: of an export that is not recognised.
     """
 
@@ -58,6 +53,7 @@ class Conversion:
     zone: str | None = None
     spread: float | None = None
     bar_s: int | None = None
+    times: str | None = None
     form: ExportFormat | None = None
 
 
@@ -75,21 +71,23 @@ def bars_of(path: Path, given: Conversion) -> pd.DataFrame:
     known = _form_of(records, path, given)
     _check(known, given)
     columns, lines = _columns(known, records, path)
+    if known.repeats_blanks:
+        columns, lines = _carried(columns, lines)
     rows = pd.DataFrame({"timestamp": _times(known, columns, lines, path, zone=given.zone or known.zone or UTC)})
     rows["instrument"] = _instruments(columns, given.instrument, len(rows))
     for name, texts in columns.items():
         if name not in NO_NUMBERS:
-            rows[name] = _numbers(_carried(texts) if known.repeats_blanks else texts, name, lines, path)
+            rows[name] = _numbers(texts, name, lines, path)
     prices = [name for name in columns if name not in NOT_PRICES]
     rows["decimals"] = np.max([_decimals(columns[name]) for name in prices], axis=0)
     rows["decimals"] = rows.groupby("instrument")["decimals"].transform("max")
     if known.is_ticks:
-        return _from_ticks(rows, bar_s=given.bar_s or BAR_S)
+        return _from_ticks(rows, bar_s=given.bar_s or BAR_S, spread=given.spread)
     return _from_bars(rows, spread=given.spread)
 
 
 def _form_of(records: Records, path: Path, given: Conversion) -> ExportFormat:
-    form = given.form or format_of(records)
+    form = given.form or format_of(records, times=given.times)
     if form is None:
         known = ", ".join(form.name for form in FORMATS)
         raise DataError(f"{path}: is no known export; known are {known}, by their columns; name others with --columns")
@@ -122,6 +120,8 @@ def _needless(known: ExportFormat, given: Conversion) -> list[str]:
         problems.append("its times have their offsets; leave out --timezone")
     if not lacks_spread(known) and "points" not in known.columns.values() and given.spread is not None:
         problems.append("it has bid and ask; leave out --spread")
+    if given.times is not None and known.name != NAMED:
+        problems.append("its times are known; leave out --times")
     if not known.is_ticks and given.bar_s is not None:
         problems.append("its rows are bars, and --bars is for ticks; leave it out")
     return problems
@@ -159,26 +159,16 @@ def _times(
     known: ExportFormat, columns: Mapping[str, Sequence[str]], lines: Sequence[int], path: Path, *, zone: str
 ) -> "pd.Series[pd.Timestamp]":
     texts = [
-        " ".join(parts).strip()
+        " ".join(map(str.strip, parts))
         for parts in zip(*(columns[name] for name in ("date", "clock", "time") if name in columns), strict=True)
     ]
-    if known.name == "mt5-ticks":
-        texts = [text if "." in text[10:] else f"{text}.0" for text in texts]
-    times: pd.Series[pd.Timestamp]
-    if known.times in EPOCH_TIMES:
-        since = pd.Series(numbers_of(texts)) * EPOCH_TIMES[known.times]
-        times = pd.to_datetime(since.round(), unit="ms", errors="coerce", utc=True)
-    else:
-        times = pd.to_datetime(pd.Series(texts, dtype=object), format=known.times, errors="coerce", utc=True)
+    times = read_times(texts, way=known.times, zone=zone)
     if known.times == ISO_TIMES:
         _raise(
             f"{place(path, line)} time {text!r} has no offset from UTC; give --times '%Y-%m-%d %H:%M:%S' and --timezone"
             for text, line in zip(texts, lines, strict=True)
-            if not _WITH_OFFSET.fullmatch(text)
+            if not has_offset(text)
         )
-    if not known.has_offsets:
-        local = times.dt.tz_localize(None)
-        times = local.dt.tz_localize(_zone(zone), ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")
     _raise(
         f"{place(path, lines[row])} time {texts[row]!r} cannot be read in {zone}, or is there twice or not at all when "
         "its clocks change; correct the row, or give an offset such as --timezone UTC+2"
@@ -187,32 +177,17 @@ def _times(
     return times
 
 
-def _zone(name: str) -> tzinfo:
-    """Return a time zone by its name, or an offset such as UTC+2.
-
-    Raises:
-        ConfigurationError: it is neither.
-    """
-    if offset := _OFFSET.fullmatch(name):
-        hours, minutes = int(offset[1] or 0), int(offset[2] or 0)
-        if abs(hours) <= 14 and minutes < 60:
-            return timezone(timedelta(hours=hours, minutes=minutes if hours >= 0 else -minutes))
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError) as err:  # ZoneInfoNotFoundError is a KeyError
-        raise ConfigurationError(_no_zone(name)) from err
-    except KeyError:
-        raise ConfigurationError(_no_zone(name)) from None
-
-
-def _no_zone(name: str) -> str:
-    return f"--timezone must be a name such as Europe/Athens, or an offset such as UTC+2, but is {name!r}"
-
-
 def _instruments(columns: Mapping[str, Sequence[str]], given: str | None, count: int) -> list[str]:
     if given is not None:
         return [given] * count
-    return [name.strip().replace("/", "_") for name in columns["instrument"]]
+    return list(map(_instrument, columns["instrument"]))
+
+
+def _instrument(name: str) -> str:
+    """Return a name as ``EUR_USD``; it may be written ``EUR/USD`` or ``EURUSD``."""
+    name = re.sub(r"[/.-]", "_", name.strip().upper())
+    pair = _PAIR.fullmatch(name)
+    return f"{pair[1]}_{pair[2]}" if pair else name
 
 
 def _numbers(texts: Sequence[str], name: str, lines: Sequence[int], path: Path) -> Floats:
@@ -238,17 +213,24 @@ def _from_bars(rows: pd.DataFrame, *, spread: float | None) -> pd.DataFrame:
         rows["spread"] = (rows["points"] * 10.0 ** -rows["decimals"]).round(10)
     if spread is not None:
         rows["spread"] = spread
+    if "volume" not in rows or (rows["volume"] == NO_VOLUME).all():
+        rows["volume"] = 0.0
     if (rows["volume"] % 1 == 0).all():
         rows = rows.astype({"volume": "int64"})
     return rows[["timestamp", "instrument", *PRICES, "volume", "spread"]]
 
 
-def _carried(texts: Iterable[str]) -> list[str]:
-    """Return the texts with the one before in place of each blank."""
-    carried: list[str] = []
-    for text in texts:
-        carried.append(text if text.strip() or not carried else carried[-1])
-    return carried
+def _carried(columns: Mapping[str, list[str]], lines: list[int]) -> tuple[dict[str, list[str]], list[int]]:
+    """Put the quote before in place of each blank one; leave out the rows before both sides are known."""
+    carried = dict(columns)
+    for side in ("bid", "ask"):
+        last, texts = "", []
+        for text in columns[side]:
+            last = text if text.strip() else last
+            texts.append(last)
+        carried[side] = texts
+    first = next((row for row in range(len(lines)) if carried["bid"][row] and carried["ask"][row]), 0)
+    return {name: texts[first:] for name, texts in carried.items()}, lines[first:]
 
 
 def _decimals(texts: Sequence[str]) -> NDArray[np.int64]:
@@ -262,8 +244,11 @@ def _mean(rows: pd.DataFrame, bid: str, ask: str) -> list[float]:
     return [round(mean, places) for mean, places in zip(means, rows["decimals"].tolist(), strict=True)]
 
 
-def _from_ticks(rows: pd.DataFrame, *, bar_s: int) -> pd.DataFrame:
-    rows = rows.assign(price=_mean(rows, "bid", "ask"), spread=rows["ask"] - rows["bid"])
+def _from_ticks(rows: pd.DataFrame, *, bar_s: int, spread: float | None) -> pd.DataFrame:
+    if "price" in rows:
+        rows = rows.assign(spread=spread)
+    else:
+        rows = rows.assign(price=_mean(rows, "bid", "ask"), spread=rows["ask"] - rows["bid"])
     rows = rows.sort_values("timestamp", kind="stable")
     begin = (rows["timestamp"] - MONDAY).dt.floor(f"{bar_s}s") + MONDAY
     grouped = rows.groupby(["instrument", begin], sort=False)

@@ -1,5 +1,7 @@
 """Exports of trading platforms: which are recognised, and what becomes of them."""
 
+import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -286,8 +288,14 @@ def test_a_blank_quote_of_metatrader_is_that_of_the_tick_before(tmp_path: Path) 
     """Its tick exports leave out the side that did not change."""
     bars = converted(tmp_path, MT5_TICKS.replace("1.10040\t1.10060", "\t1.10040"), **ATHENS)
     assert bars["close"].tolist() == [1.1002, 1.10015]  # (1.10000 + 1.10040) / 2
+
+
+def test_ticks_before_both_sides_are_known_are_left_out(tmp_path: Path) -> None:
+    """An export may begin with a change of one side; there is no price yet."""
+    bars = converted(tmp_path, MT5_TICKS.replace("1.10000\t", "\t"), **ATHENS)
+    assert bars["volume"].tolist() == [1, 1]
     with pytest.raises(DataError, match=r"line 2: bid must be a finite number, but is ''"):
-        converted(tmp_path, MT5_TICKS.replace("1.10000\t", "\t"), **ATHENS)
+        converted(tmp_path, re.sub(r"\t1\.\d+\t(1\.\d+)", r"\t\t\1", MT5_TICKS), **ATHENS)
 
 
 def test_weeks_begin_on_mondays(tmp_path: Path) -> None:
@@ -351,7 +359,7 @@ def test_decimal_commas_of_a_known_export(tmp_path: Path) -> None:
     [
         ({"time": "t", "mid": "m"}, r"--columns: mid is no known meaning; known: time, date, clock, "),
         ({"bid": "b", "ask": "a"}, r"--columns: time is missing"),
-        ({"time": "t", "open": "o"}, r"--columns: bars need open, high, low, close and volume, or .* only time, open"),
+        ({"time": "t", "open": "o"}, r"--columns: bars need open, high, low, close, or .* only time, open"),
     ],
 )
 def test_columns_that_make_no_bars(columns: dict[str, str], problem: str) -> None:
@@ -372,3 +380,152 @@ def test_times_without_an_offset_are_not_taken_for_utc(tmp_path: Path) -> None:
     form = own_format({"time": "Date", "bid": "Bid", "ask": "Ask"}, None)
     with pytest.raises(DataError, match=r"line 2: time '2026-01-05 07:00:00' has no offset from UTC; give --times"):
         converted(tmp_path, text, form=form, instrument="EUR_USD")
+
+
+ROW = "1.06975,1.07010,1.06950,1.07001"
+
+
+def by_header(header: str, *rows: str) -> str:
+    return "\n".join([header, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "first"),
+    [
+        (  # JForex: the header has the time zone
+            by_header("Time (UTC),Open,High,Low,Close,Volume ", f"2026.01.05 00:00:00,{ROW},12.5"),
+            PLAIN,
+            "2026-01-05T00:00:00+00:00",
+        ),
+        (
+            by_header("Time (EET),Open,High,Low,Close,Volume", f"2026.07.05 00:00:00,{ROW},12.5"),
+            PLAIN,
+            "2026-07-04T21:00:00+00:00",  # summer time
+        ),
+        (  # JForex ticks in local time
+            by_header("Local time,Ask,Bid,AskVolume", "05.01.2026 00:00:00.123 GMT+0200,1.07010,1.07001,1"),
+            {"instrument": "EUR_USD"},
+            "2026-01-04T22:00:00+00:00",
+        ),
+        (  # tools that read Dukascopy's feed
+            by_header("timestamp,askPrice,bidPrice,askVolume,bidVolume", "1767571200123,1.07010,1.07001,1,1"),
+            {"instrument": "EUR_USD"},
+            "2026-01-05T00:00:00+00:00",
+        ),
+        (  # HistData for MetaStock, and others with such a header
+            by_header(
+                "<TICKER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>", f"EURUSD,20260105,000000,{ROW},4"
+            ),
+            {"zone": "UTC-5", "spread": 0.0001},
+            "2026-01-05T05:00:00+00:00",
+        ),
+        ("20260105 000003;1.306600;0\n", PLAIN, "2026-01-05T05:00:00+00:00"),  # HistData for NinjaTrader
+        (f"2026-01-05,00:00:00,{ROW},4\n", PLAIN | ATHENS, "2026-01-04T22:00:00+00:00"),  # another MetaTrader 4
+        (f"2026.01.05 00:00,{ROW},4\n", PLAIN | ATHENS, "2026-01-04T22:00:00+00:00"),
+        (
+            by_header("Date;Time;Open;High;Low;Close;Volume", f"25/01/2026;00:00:00;{ROW.replace(',', ';')};4"),
+            PLAIN | ATHENS,
+            "2026-01-24T22:00:00+00:00",
+        ),
+        (  # cTrader in another language: the user says what comes first
+            by_header("Time;Open;High;Low;Close;Tick volume", f"05/01/2026 00:00:00;{ROW.replace(',', ';')};4"),
+            PLAIN | ATHENS | {"times": "%d/%m/%Y %H:%M:%S"},
+            "2026-01-04T22:00:00+00:00",
+        ),
+        (  # Interactive Brokers: no volume, and the time zone behind each time
+            by_header(
+                "date,open,high,low,close,volume,average,barCount", f"20260105 00:00:00 US/Eastern,{ROW},-1,-1,-1"
+            ),
+            PLAIN,
+            "2026-01-05T05:00:00+00:00",
+        ),
+        (
+            by_header(",date,open,high,low,close,volume", f"0,2026-01-05 00:00:00+00:00,{ROW},-1.0"),
+            PLAIN,
+            "2026-01-05T00:00:00+00:00",
+        ),
+        (by_header("time,open,high,low,close", f"1767571200,{ROW}"), PLAIN, "2026-01-05T00:00:00+00:00"),
+        (
+            by_header("Date,Open,High,Low,Close,Adj Close", f"2026-01-05,{ROW},1.07"),
+            PLAIN | {"zone": "UTC"},
+            "2026-01-05T00:00:00+00:00",
+        ),
+    ],
+    ids=lambda given: given.split("\n")[0][:30] if isinstance(given, str) else "",
+)
+def test_an_export_is_read_by_the_names_of_its_columns(
+    tmp_path: Path, text: str, given: dict[str, object], first: str
+) -> None:
+    """Other exports of other platforms than those that are known as a whole."""
+    bars = converted(tmp_path, text, **given)
+    assert bars["timestamp"][0].isoformat() == first
+    assert bars["instrument"][0] == "EUR_USD"
+    assert bars["volume"][0] >= 0
+    assert bars["spread"][0] > 0
+
+
+@pytest.mark.parametrize(("spread", "expected"), [("12", 0.00012), ("0.0002", 0.0002), ("0", 0.0)])
+def test_a_spread_in_whole_numbers_is_in_points(tmp_path: Path, spread: str, expected: float) -> None:
+    text = by_header("Symbol,Time,Open,High,Low,Close,Volume,Spread", f"EUR/USD,2026-01-05T00:00:00Z,{ROW},4,{spread}")
+    assert converted(tmp_path, text)["spread"][0] == expected
+
+
+@pytest.mark.parametrize(("name", "instrument"), [("xauusd", "XAU_USD"), ("NATGAS", "NATGAS"), ("EUR-JPY", "EUR_JPY")])
+def test_names_of_instruments(tmp_path: Path, name: str, instrument: str) -> None:
+    """Six letters are a pair only if the last three are a currency."""
+    text = by_header("symbol,time,bid,ask", f"{name},2026-01-05T00:00:00Z,1.1,1.2")
+    assert converted(tmp_path, text)["instrument"][0] == instrument
+
+
+def test_an_uncertain_date_must_be_explained(tmp_path: Path) -> None:
+    """Every row of the export could be read day first and month first."""
+    text = by_header("Date,Time,Bid,Ask", "05/01/2026,07:00,1.1,1.2", "06/01/2026,07:00,1.1,1.2")
+    with pytest.raises(
+        ConfigurationError, match=r"^the date of '05/01/2026 07:00' may begin with its day or its month;"
+    ):
+        converted(tmp_path, text)
+    with pytest.raises(DataError, match=r"line 1: looks like a file with a header of a trading platform; convert it"):
+        read_market_data(tmp_path / "export.csv")
+    with pytest.raises(ConfigurationError, match=r"its times are known; leave out --times$"):
+        converted(tmp_path, TRUEFX, times="%Y")
+
+
+CANDLE = {"bid": dict(zip("ohlc", ROW.split(","), strict=True)), "ask": dict(zip("ohlc", ROW.split(","), strict=True))}
+CANDLES = [{"complete": True, "volume": 12, "time": f"2026-01-05T00:0{at}:00.000000000Z", **CANDLE} for at in range(3)]
+PRICE = {"type": "PRICE", "time": "2026-01-05T00:00:00.1Z", "instrument": "EUR_USD", "closeoutBid": "1.0"}
+STREAM = [PRICE | {"bids": [{"price": "1.07001"}], "asks": [{"price": "1.07012"}]}, {"type": "HEARTBEAT", "time": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "count"),
+    [
+        (json.dumps({"instrument": "EUR_USD", "granularity": "M1", "candles": CANDLES}, indent=2), {}, 3),
+        ("\n".join(map(json.dumps, CANDLES)), {"instrument": "EUR_USD"}, 3),
+        (json.dumps(CANDLES), {"instrument": "EUR_USD"}, 3),
+        ("\n".join(map(json.dumps, STREAM * 2)), {}, 1),
+    ],
+    ids=["response", "lines", "list", "stream"],
+)
+def test_json_of_oanda(tmp_path: Path, text: str, given: dict[str, object], count: int) -> None:
+    """Responses and streams of its API, as they are; prices keep the decimals that are written."""
+    bars = converted(tmp_path, text, **given)
+    assert len(bars) == count
+    assert bars["instrument"].tolist() == ["EUR_USD"] * count
+    assert bars["close"][0] in (1.07001, 1.07007, 1.07006)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", r"looks like JSON, but cannot be read"),
+        ("[1, 2]", r"'1' is no object with fields"),
+        ('{"a": 1}\nx', r"looks like JSON, but cannot be read"),
+        ("[]", r"has no rows"),
+        ("[" * 100_000, r"it is nested too deeply"),
+        (json.dumps([{f"f{at}": 1 for at in range(300)}]), r"more than 200 different fields"),
+        (json.dumps([{"time": "2026-01-05T00:00:00Z", "bid": 1.1}, {"ask": 1.2, "time": 7}]), r"line|time '7'|finite"),
+    ],
+)
+def test_json_that_is_no_export(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(DataError, match=problem):
+        converted(tmp_path, text, instrument="EUR_USD")
