@@ -54,6 +54,7 @@ class Endpoint(Entry):
         text: the body as it is, instead of JSON.
         content_type: of ``text``; by default plain text in UTF-8.
         data_files: in addition to those of the service.
+        sign: whether its requests are signed, if those of the service are.
         expect: the correct responses; by default any with a status of 200 to 299.
     """
 
@@ -68,6 +69,7 @@ class Endpoint(Entry):
     text: str | None = None
     content_type: str | None = None
     data_files: DataFiles = Field(default_factory=dict)
+    sign: bool = True
     expect: Expectation | None = None
 
     @property

@@ -13,10 +13,12 @@ from pydantic import AfterValidator, BeforeValidator, model_validator
 from include.perf.catalogue.endpoint import Endpoint, Parameters
 from include.perf.catalogue.headers import OWN_HEADERS, problems_of_headers
 from include.perf.catalogue.signed_parts import Algorithm, LiteralText, Parts, SigningEntry, headers_in, named_in
-from include.perf.catalogue.template import Placeholder, parts_of
+from include.perf.catalogue.template import Placeholder, parts_of, placeholders_of
 from include.perf.model.yaml_entries import matching
 
 SecretEncoding = Literal["text", "hex", "base64"]
+
+CONTENT_HEADER = "X-Amz-Content-Sha256"
 
 SENT_BY_ITSELF = ("host", "accept", "user-agent")
 """Headers of every request."""
@@ -180,18 +182,34 @@ class PartsSigning(Place):
 class AwsSigning(SigningEntry):
     """AWS Signature Version 4 in the header ``Authorization``.
 
-    It signs the host, the content type and all headers ``X-Amz-…``. S3 signs otherwise, and is not supported.
+    It signs the host, the content type and all headers ``X-Amz-…``.
+
+    Attributes:
+        payload: what the header ``X-Amz-Content-Sha256`` says of the body: its hash, or that it is not signed; ``None``
+            for no such header. S3 needs one, and takes the path as it is sent.
     """
 
     style: Literal["aws"]
     region: Annotated[str, matching(r"[a-z0-9-]{1,50}", "must be a region, such as eu-west-1")]
-    service: Annotated[
-        str,
-        matching(r"(?!s3$)[a-z0-9.-]{1,50}", "must be the service name of AWS, such as execute-api, and not s3"),
-    ]
+    service: Annotated[str, matching(r"[a-z0-9.-]{1,50}", "must be the service name of AWS, such as execute-api")]
+    payload: Literal["hash", "unsigned"] | None = None
 
-    header_names: ClassVar = ("Authorization", "X-Amz-Date")
     needs_key_id: ClassVar = True
+
+    @property
+    def is_s3(self) -> bool:
+        """Whether paths are not encoded once more for the signature."""
+        return self.service in ("s3", "s3-outposts", "s3express")
+
+    @property
+    def said_of_body(self) -> Literal["hash", "unsigned"] | None:
+        """What is sent in the header ``X-Amz-Content-Sha256``."""
+        return self.payload or ("hash" if self.is_s3 else None)
+
+    @property
+    def header_names(self) -> tuple[str, ...]:
+        """The headers that signing adds."""
+        return ("Authorization", "X-Amz-Date", *((CONTENT_HEADER,) if self.said_of_body else ()))
 
     def decoded(self, secret: str) -> bytes:
         """Return the bytes of a secret."""
@@ -202,6 +220,12 @@ class AwsSigning(SigningEntry):
         taken = {name.lower() for name in headers}
         for name in (name for name in self.header_names if name.lower() in taken):
             yield f"the signature sets the header {name}, which headers set too; remove it there"
+        changing = any(part.own is not None for part in placeholders_of([endpoint.body, endpoint.form, endpoint.text]))
+        if self.said_of_body == "hash" and changing:
+            yield (
+                f"the header {CONTENT_HEADER} cannot have the hash of a body with values of the request's own; set "
+                "payload: unsigned, or write the body without them"
+            )
         if problem := _unsortable(endpoint.query):
             yield problem
 
@@ -235,11 +259,16 @@ def problems_of_signing(
         headers: the names of the headers that the service sets.
         connection: has the secret.
     """
+    unsigned = [endpoint.name for endpoint in endpoints if not endpoint.sign]
     if signing is None:
+        for name in unsigned:
+            yield f"{name}, sign: has no effect, because the service has no signing; remove it"
         return
     if connection is None:
         yield "signing needs the setting connection, which names the Connection with the secret"
-    for endpoint in endpoints:
+    if len(unsigned) == len(endpoints):
+        yield "signing has no effect, because every endpoint has sign: false; remove one of them"
+    for endpoint in (endpoint for endpoint in endpoints if endpoint.sign):
         for problem in signing.problems(endpoint, [*headers, *endpoint.headers]):
             yield f"{endpoint.name}, signing: {problem}"
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from include.perf.catalogue.headers import laid_over
-from include.perf.catalogue.signing import AwsSigning
+from include.perf.catalogue.signing import CONTENT_HEADER, AwsSigning
 from include.perf.load.feed import Request
 from include.perf.load.service_secrets import SigningKey
 from include.perf.load.signing import Piece, SentRequest, hashed, joined, sorted_pairs
@@ -19,13 +19,14 @@ from include.perf.load.slots import SIGNATURE, SLOT, Rendered, Slot, marker, ren
 from include.perf.model.masking import MASK
 
 ALGORITHM = "AWS4-HMAC-SHA256"
+UNSIGNED = "UNSIGNED-PAYLOAD"
 
 _SLASHES = re.compile(rb"/{2,}")
 _BLANKS = re.compile(rb"[ \t]+")
 
 
 class AwsSigner:
-    """Signs the host, the content type and all headers ``X-Amz-…``, the path, the query and the body.
+    """Signs the host, the content type and all headers ``X-Amz-…``, the path, the query and mostly the body.
 
     Attributes:
         slots: the time, in the basic format of ISO 8601.
@@ -41,8 +42,10 @@ class AwsSigner:
 
     def placed(self, request: Request) -> Request:
         """Return a request with its time and a slot for the signature."""
-        authorization, date = self._signing.header_names
+        authorization, date, *content = self._signing.header_names
         own = {date: marker(self._first), authorization: f"{ALGORITHM} Credential={self._key.key_id}/{SIGNATURE}"}
+        said = UNSIGNED if self._signing.said_of_body == "unsigned" else hashlib.sha256(request.body or b"").hexdigest()
+        own |= dict.fromkeys(content, said)
         return Request(request.target, request.body, laid_over(request.headers, own))
 
     def signature(self, wire: bytes) -> Rendered:
@@ -53,9 +56,9 @@ class AwsSigner:
         fields = b"".join(name.encode() + b":" + _BLANKS.sub(b" ", signed[name].strip()) + b"\n" for name in signed)
         request: list[Piece] = [
             sent.method + b"\n",
-            _canonical_path(sent.path),
+            _path_as_sent(sent.path) if self._signing.is_s3 else _canonical_path(sent.path),
             b"\n" + _canonical_query(sent.query) + b"\n" + fields + b"\n" + names + b"\n",
-            hashed([sent.body], "sha256", "hex"),
+            sent.headers.get(CONTENT_HEADER.lower()) or hashed([sent.body], "sha256", "hex"),
         ]
         digest = joined([hashed(request, "sha256", "hex")])
         time, scope, sign = self._first, self._scope, self._sign
@@ -96,6 +99,14 @@ def _canonical_path(path: bytes) -> Piece:
         return _encoded_path(path)
     text = rendered(path)
     return lambda found: _encoded_path(text(found))
+
+
+def _path_as_sent(path: bytes) -> Piece:
+    """Return the path as S3 wants it: encoded once, all but unreserved characters."""
+    if not SLOT.search(path):
+        return _encoded_path(unquote_to_bytes(path))
+    text = rendered(path)
+    return lambda found: _encoded_path(unquote_to_bytes(text(found)))
 
 
 def _encoded_path(path: bytes) -> bytes:

@@ -45,4 +45,5 @@ def _filled(request: Request, values: SlotValues, moment: ExampleMoment) -> Requ
         text(request.target),
         None if request.body is None else filled(request.body, found),
         {name: text(value) for name, value in request.headers.items()},
+        request.is_signed,
     )

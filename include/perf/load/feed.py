@@ -41,6 +41,7 @@ class FeedEndpoint:
         rows: the number of its different prepared requests.
         slots: of each of its requests.
         files: the data files that the slots name.
+        is_signed: whether its requests are signed, if those of the service are.
     """
 
     name: str
@@ -49,16 +50,27 @@ class FeedEndpoint:
     rows: int
     slots: tuple[Slot, ...] = ()
     files: Mapping[str, FileUse] = field(default_factory=dict)
+    is_signed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request: its path with query, its body, and the headers that it has in addition to those of the service."""
+    """A request.
+
+    Attributes:
+        target: its path with query.
+        headers: in addition to those of the service.
+        is_signed: whether it is signed, if the requests of the service are.
+    """
 
     target: str
     body: bytes | None
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_signed: bool = True
 
+
+_UNWRITTEN: Mapping[str, Any] = {"slots": (), "files": {}, "is_signed": True}
+"""Fields of an endpoint that a feed file has only where they differ from this."""
 
 Columns = Mapping[str, Sequence[str]]
 """The columns of a data file by name, each with one text per row."""
@@ -91,7 +103,7 @@ class Feed:
     def _lines(self) -> Iterator[str]:
         columns = {"columns": self.columns} if self.columns else {}
         endpoints = [
-            {name: value for name, value in asdict(endpoint).items() if value or name not in ("slots", "files")}
+            {name: value for name, value in asdict(endpoint).items() if value != _UNWRITTEN.get(name, ...)}
             for endpoint in self.endpoints
         ]
         yield json.dumps({"endpoints": endpoints, **columns})
@@ -133,5 +145,6 @@ def _read_lines(lines: Iterable[str]) -> Feed:
     endpoints = _ENDPOINTS.validate_python(header["endpoints"])
     requests: list[list[Request]] = [[] for _ in endpoints]
     for index, target, body, *headers in documents:
-        requests[index].append(Request(target, None if body is None else body.encode(), *headers))
+        content = None if body is None else body.encode()
+        requests[index].append(Request(target, content, headers[0] if headers else {}, endpoints[index].is_signed))
     return Feed(endpoints=endpoints, requests=tuple(map(tuple, requests)), columns=header.get("columns", {}))

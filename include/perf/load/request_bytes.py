@@ -76,7 +76,8 @@ def prepared_bytes(
     Raises:
         ConfigurationError: the requests must be signed, but there is no key.
     """
-    signer = settings.signer(first=len(slots))
+    is_signed = all(request.is_signed for request in requests)
+    signer = settings.signer(first=len(slots)) if is_signed else None
     has_slots = bool(slots) or signer is not None
 
     def wire(request: Request) -> bytes:

@@ -4,6 +4,7 @@ All sampling and computing happens here, with a seed: the same data, endpoints a
 same order, and the load itself computes nothing.
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def prepared(fields: pd.DataFrame, service: Service, load: LoadProfile, *, rows:
     for number, (endpoint, count) in enumerate(zip(service.endpoints, counts, strict=True)):
         chosen = _spread_rows(len(fields), most=rows, offset=number / len(service.endpoints))
         template = RequestTemplate(endpoint, headers=service.headers)
-        requests.append(tuple(map(template.request, fields.iloc[chosen].to_dict("records"))))
+        made = map(template.request, fields.iloc[chosen].to_dict("records"))
+        requests.append(tuple(replace(request, is_signed=endpoint.sign) for request in made))
         endpoints.append(
             FeedEndpoint(
                 name=endpoint.name,
@@ -74,6 +76,7 @@ def prepared(fields: pd.DataFrame, service: Service, load: LoadProfile, *, rows:
                 rows=len(chosen),
                 slots=template.slots,
                 files=columns.uses_of(endpoint, template.slots, service.data_files, requests=count),
+                is_signed=endpoint.sign,
             )
         )
     columns.check_rows()

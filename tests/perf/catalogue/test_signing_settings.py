@@ -76,7 +76,8 @@ def test_white_space_of_a_signature_counts() -> None:
         ({"parts": [{"header": "Content-Length"}]}, "cannot be signed: the load generator sets it last; remove it"),
         ({"style": "rsa"}, "style must be one of parts, aws, but is 'rsa'"),
         ({"secret": "s3cr3t"}, "signing.secret\n  Extra inputs are not permitted"),
-        (AWS | {"service": "s3"}, "must be the service name of AWS, such as execute-api, and not s3"),
+        (AWS | {"service": "S3"}, "must be the service name of AWS, such as execute-api"),
+        (AWS | {"payload": "none"}, "should be 'hash' or 'unsigned'"),
         (AWS | {"region": "eu west"}, "must be a region, such as eu-west-1"),
     ],
 )
@@ -134,10 +135,32 @@ def test_the_documented_examples() -> None:
     endpoint = {"name": "orders", "method": "POST", "path": "/orders", "form": {"a": 1}}
     found = [yaml.safe_load(example) for example in examples]
     settings = [entry.get("signing") or entry["broker-service"]["signing"] for entry in found]
-    assert len(settings) == 4
+    assert len(settings) == 5
     for setting in settings:
         assert signed(setting, endpoints=[endpoint]).signing is not None
 
 
 def test_a_signature_needs_a_connection() -> None:
     assert "signing needs the setting connection, which names the Connection" in problem_of(HEADER, connection=None)
+
+
+def test_a_changing_body_of_s3_has_no_hash_before_the_load() -> None:
+    """Its hash is in a header of its own; the remedy is to send that it is not signed."""
+    orders = {"name": "orders", "method": "PUT", "path": "/bucket/$uuid", "text": "$uuid"}
+    s3 = AWS | {"service": "s3"}
+    assert "orders, signing: the header X-Amz-Content-Sha256 cannot have the hash" in problem_of(s3, endpoints=[orders])
+    signed(s3 | {"payload": "unsigned"}, endpoints=[orders])
+    allowed = {"headers": {"x-amz-content-sha256": "x"}, "allowed_headers": ["x-amz-content-sha256"]}
+    taken = problem_of(s3, **allowed)
+    assert "the signature sets the header X-Amz-Content-Sha256, which headers set too; remove it there" in taken
+
+
+def test_single_endpoints_may_be_unsigned() -> None:
+    """Such an endpoint is not checked, and somebody must have meant it."""
+    orders = {"name": "orders", "method": "GET", "path": "/orders", "query": {"nonce": "1"}}
+    public = {"name": "public", "method": "GET", "path": "/time", "query": {"$uuid": "1"}, "sign": False}
+    signing = HEADER | {"parts": ["sorted_query"]}
+    assert signed(signing, endpoints=[orders, public]).endpoints[1].sign is False
+    assert "signing has no effect, because every endpoint has sign: false" in problem_of(signing, endpoints=[public])
+    with pytest.raises(ValidationError, match=r"public, sign: has no effect, because the service has no signing"):
+        service_at("http://127.0.0.1:1", endpoints=[public])

@@ -7,19 +7,21 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import quote, unquote
 
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials as AwsCredentials
 
 from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.service import Service
-from include.perf.load.examples import ExampleMoment
-from include.perf.load.feed import Request
+from include.perf.load.examples import ExampleMoment, example_requests
+from include.perf.load.feed import Feed, FeedEndpoint, Request, read_feed
 from include.perf.load.request_bytes import RequestSettings, prepared_bytes, single_request
 from include.perf.load.request_template import RequestTemplate
 from include.perf.load.service_secrets import ServiceSecrets, SigningKey
@@ -191,6 +193,70 @@ def test_aws_signatures_agree_with_botocore(
     with patch("botocore.auth.get_current_datetime", lambda: datetime.fromtimestamp(int(AT), UTC)):
         SigV4Auth(AwsCredentials(AWS_KEY.key_id, AWS_KEY.secret), "execute-api", "eu-west-1").add_auth(reference)
     assert sent["Authorization"] == reference.headers["Authorization"]
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "payload"),
+    [
+        ("GET", "/bucket/prices/EUR/a%20b", None, None),
+        ("GET", "/bucket//prices//?list-type=2&prefix=a%2Fb&flag", None, None),
+        ("PUT", "/bucket/orders:batch/(1)@x", b'{"price":"1.0845","note":"\xc3\xa9 100%"}', None),
+        ("PUT", "/bucket/key", b"body", "unsigned"),
+        ("DELETE", "/bucket/key~1", None, "hash"),
+    ],
+)
+def test_signatures_of_s3_agree_with_botocore(
+    method: str, target: str, body: bytes | None, payload: str | None
+) -> None:
+    """Paths are encoded once, as every client of S3 sends them, and a header says what is signed of the body."""
+    given = AWS | {"service": "s3"} | ({} if payload is None else {"payload": payload})
+    wire = signed(broker(given), method, Request(target, body), key=AWS_KEY, at=AT)
+    sent = fields_of(wire)
+    expected = "UNSIGNED-PAYLOAD" if payload == "unsigned" else hashlib.sha256(body or b"").hexdigest()
+    assert sent["X-Amz-Content-Sha256"] == expected
+    path, mark, query = target.partition("?")
+    url = URL + quote(unquote(path), safe="/-_.~") + mark + query
+    reference = AWSRequest(method=method, url=url, data=body or b"")
+    if "Content-Type" in sent:
+        reference.headers["Content-Type"] = sent["Content-Type"]
+    reference.context["client_config"] = Config(s3={"payload_signing_enabled": payload != "unsigned"})
+    with patch("botocore.auth.get_current_datetime", lambda: datetime.fromtimestamp(int(AT), UTC)):
+        S3SigV4Auth(AwsCredentials(AWS_KEY.key_id, AWS_KEY.secret), "s3", "us-east-1").add_auth(reference)
+    assert sent["Authorization"] == reference.headers["Authorization"]
+
+
+def test_another_service_of_aws_may_want_the_hash_of_the_body_too() -> None:
+    """Such as the serverless collections of OpenSearch."""
+    wire = signed(broker(AWS | {"service": "aoss", "payload": "hash"}), "POST", Request("/x", b"{}"), key=AWS_KEY)
+    assert fields_of(wire)["X-Amz-Content-Sha256"] == hashlib.sha256(b"{}").hexdigest()
+    assert "x-amz-content-sha256" in fields_of(wire)["Authorization"]
+
+
+def test_an_endpoint_that_is_not_signed(tmp_path: Path) -> None:
+    """Public prices beside signed orders, in the feed of a load and in a single request."""
+    endpoints = [
+        {"name": "orders", "method": "POST", "path": "/orders", "body": {"id": "$uuid"}},
+        {"name": "time", "method": "GET", "path": "/time", "sign": False},
+    ]
+    service = broker({"parts": ["path"], "header": "X-Sign"}, endpoints=endpoints)
+    template = [RequestTemplate(endpoint, headers={}) for endpoint in service.endpoints]
+    feed = Feed(
+        endpoints=tuple(
+            FeedEndpoint(
+                name=endpoint.name, method=endpoint.method, weight=1, rows=1, slots=made.slots, is_signed=endpoint.sign
+            )
+            for endpoint, made in zip(service.endpoints, template, strict=True)
+        ),
+        requests=tuple((made.request({}),) for made in template),
+    )
+    feed.write(tmp_path / "feed.jsonl")
+    found = read_feed(tmp_path / "feed.jsonl")
+    assert [endpoint.is_signed for endpoint in found.endpoints] == [True, False]
+    for index, is_signed in enumerate((True, False)):
+        wires = prepared_bytes("GET", found.requests[index], settings_of(service, BROKER_KEY)).wires
+        assert (b"X-Sign" in wires[0]) is is_signed
+        (example,) = example_requests(found, index, [0])
+        assert example.is_signed is is_signed
 
 
 def test_the_parts_of_a_broker() -> None:

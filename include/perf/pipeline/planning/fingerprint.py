@@ -19,7 +19,7 @@ from include.perf.catalogue.service import Service
 from include.perf.catalogue.worker_rates import workers_for
 from include.perf.load.load_plan import GENERATOR_VERSION
 
-LATER_SETTINGS = ("headers", "form", "text", "content_type")
+LATER_SETTINGS = ("headers", "form", "text", "content_type", "sign")
 """Settings that are in the digest only if an endpoint has them, because the digests of stored baselines lack them."""
 
 
