@@ -4,15 +4,20 @@ The cookies of the standard library (``http.cookiejar``) want a request object f
 Whether a domain is a public suffix does not matter here: cookies of other hosts than the service's are ignored.
 """
 
+import base64
 import ipaddress
 import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
+from functools import lru_cache
+from urllib.parse import quote, unquote_to_bytes
 
 from include.load.connection import Connection, ConnectionSettings
+from include.load.outcome import EXAMPLE_BYTES
 from include.perf.load.answer_reader import Answer
+from include.perf.model.secret_values import SHORTEST
 
 MAX_COOKIES = 50
 MAX_COOKIE_BYTES = 4096
@@ -20,6 +25,12 @@ MAX_COOKIE_BYTES = 4096
 
 MAX_JAR_BYTES = 8192
 """Of all cookies of a user; hardly any server accepts more in a header, and there may be thousands of users."""
+
+SEARCHED_BYTES = EXAMPLE_BYTES + 3 * MAX_COOKIE_BYTES
+"""An example may end within a cookie, which may be percent-encoded."""
+
+MAX_ECHOED = 100
+"""Cookies that a service repeated in its answers; a load keeps the examples of a few."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_AGE = re.compile(r"-?\d{1,12}", re.ASCII)
@@ -77,6 +88,11 @@ class CookieJar:
             self._cookies = {key: held for key, held in self._cookies.items() if not _is_over(held, now)}
             self._order()
         return "; ".join([cookie.pair for cookie in self._ordered if cookie.is_for(path)])
+
+    @property
+    def cookies(self) -> tuple[Cookie, ...]:
+        """All cookies, those of longer paths first."""
+        return self._ordered
 
     def take(self, fields: Iterable[bytes], *, path: str) -> None:
         """Take the ``Set-Cookie`` fields of an answer to a request for a path."""
@@ -136,6 +152,43 @@ class CookieJar:
         return self._host.endswith(f".{domain}") and not _is_address(self._host)
 
 
+class EchoedCookies:
+    """The cookies that a service repeated in its answers: no example of an answer may show them.
+
+    A service that sets a session knows no other secret of it. Its cookies are unknown before the load, and there may be
+    thousands, so only those that stand in an answer are remembered.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[str, None] = {}
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values, latest last."""
+        return tuple(self._values)
+
+    def look(self, cookies: Iterable[Cookie], body: bytes) -> None:
+        """Remember the cookies that stand in an answer."""
+        for cookie in cookies:
+            value = cookie.value.strip('"')
+            if value not in self._values and any(form in body for form in _forms(value)):
+                self._values[value] = None
+                if len(self._values) > MAX_ECHOED:
+                    del self._values[next(iter(self._values))]
+
+
+@lru_cache(maxsize=10_000)
+def _forms(value: str) -> tuple[bytes, ...]:
+    """Return a cookie's value as it may stand in an answer; nothing if it is too short to be secret."""
+    if len(value) < SHORTEST:
+        return ()
+    content = value.encode("latin-1")
+    return tuple({content, quote(content, safe="").encode(), unquote_to_bytes(content), base64.b64encode(content)})
+
+
+ECHOED = EchoedCookies()
+
+
 class CookieConnection(Connection):
     """The connection of a user who keeps the cookies of the service, also when the connection is opened again."""
 
@@ -152,6 +205,7 @@ class CookieConnection(Connection):
         answer = super().send(wire, method=method)
         if answer.cookies:
             self._jar.take(answer.cookies, path=path)
+        ECHOED.look(self._jar.cookies, answer.body[:SEARCHED_BYTES])
         return answer
 
 

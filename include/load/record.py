@@ -7,6 +7,7 @@ from typing import IO, NamedTuple
 
 from gevent import get_hub
 
+from include.load.cookies import ECHOED
 from include.load.outcome import EXAMPLE_BYTES
 from include.perf.load.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED
 from include.perf.model.histogram import Histogram
@@ -52,7 +53,7 @@ class RequestRow(NamedTuple):
 
 
 class _Example(NamedTuple):
-    """The text of a failed answer, and the tokens that it may repeat.
+    """The text of a failed answer, and the tokens and cookies that it may repeat.
 
     Attributes:
         is_cut: whether the text may end within a secret.
@@ -154,7 +155,7 @@ class RequestLog:
         """
         if name in self._examples or len(self._examples) >= MAX_EXAMPLES:
             return
-        self._examples[name] = _Example(example, is_cut, self._tokens())
+        self._examples[name] = _Example(example, is_cut, (*self._tokens(), *ECHOED.values))
 
     @property
     def examples(self) -> dict[str, str]:

@@ -1,12 +1,21 @@
 """Cookies of a virtual user: which are kept, which are sent, and that nothing changes without them."""
 
+import base64
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from include.load.cookies import MAX_COOKIES, MAX_JAR_BYTES, CookieConnection, CookieJar
+from include.load.cookies import (
+    MAX_COOKIES,
+    MAX_ECHOED,
+    MAX_JAR_BYTES,
+    CookieConnection,
+    CookieJar,
+    EchoedCookies,
+)
 from tests.load.driven_loads import Run, plan_of, way_to
 from tests.socket_servers import Serve, Talk, always, answer
 
@@ -197,3 +206,36 @@ def test_one_reading_of_the_fields(serve: Serve) -> None:
         assert connection.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", method="GET").cookies == (b"a=B; Path=/", b"c=D")
     finally:
         connection.close()
+
+
+def test_cookies_that_a_service_repeats_are_masked(serve: Serve, tmp_path: Path) -> None:
+    """Each user has a session of its own; a wrong answer names it plainly, escaped or in base64."""
+    sessions = []
+
+    def script(talk: Talk) -> None:
+        session = f"s3ss/{id(talk)}=="
+        sessions.append(session)
+        while (request := talk.read_request()) is not None:
+            if b"\r\nCookie: " not in request:
+                talk.send(answer(headers=f"Set-Cookie: sid={session}; Path=/\r\n"))
+                continue
+            said = f"no {session}, {quote(session, safe='')}, {base64.b64encode(session.encode()).decode()}"
+            talk.send(answer(said.encode(), status="500 Oops"))
+
+    driven = Run(plan_of(tmp_path, serve(script).url, max_concurrency=5), CookieConnection).run()
+    assert set(driven.summary.error_examples.values()) == {"no ***, ***, ***"}
+    assert sessions
+
+
+def test_only_a_few_repeated_cookies_are_remembered() -> None:
+    """A service that repeats thousands fills no memory; short values are no secrets."""
+    echoed = EchoedCookies()
+    jar, _ = jar_with("a=b", "lang=de", "sid=0123456789abcdef")
+    echoed.look(jar.cookies, b"de b")
+    assert echoed.values == ()
+    echoed.look(jar.cookies, b"<p>0123456789abcdef</p>")
+    assert echoed.values == ("0123456789abcdef",)
+    for number in range(2 * MAX_ECHOED):
+        jar, _ = jar_with(f"sid={number:016}")
+        echoed.look(jar.cookies, f"{number:016}".encode())
+    assert len(echoed.values) == MAX_ECHOED
