@@ -223,7 +223,9 @@ def test_cookies_that_a_service_repeats_are_masked(serve: Serve, tmp_path: Path)
             talk.send(answer(said.encode(), status="500 Oops"))
 
     driven = Run(plan_of(tmp_path, serve(script).url, max_concurrency=5), CookieConnection).run()
-    assert set(driven.summary.error_examples.values()) == {"no ***, ***, ***"}
+    examples = driven.summary.error_examples.values()
+    assert {example.partition("***, ***, ***")[0] for example in examples} == {"no "}
+    assert all(len(example) <= len("no ***, ***, ***Q==") for example in examples)  # the last letter in base64
     assert sessions
 
 
