@@ -94,7 +94,7 @@ class Endpoint(Entry):
         for place, template in self.templates.items():
             for problem in problems_of_template(template, files=known):
                 yield f"{self.name}, {place}: {problem}"
-        for place in ("query", "form", "headers"):
+        for place in ("query", "form", "headers", "body", "text"):
             for value in unresolved_in(self.templates.get(place)):
                 yield f"{self.name}, {place}: {value} is text that nothing fills in; write a placeholder, such as $uuid"
         for problem in problems_of_headers(self.headers, may_be_secret=False, allowed=allowed_headers):

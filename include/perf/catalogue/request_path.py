@@ -13,7 +13,8 @@ MAX_ENCODINGS = 4
 """How often a path is decoded until nothing changes; proxies decode once, badly chained ones a few times."""
 
 _DOT_SEGMENT = re.compile(r"/\.{1,2}(;[^/]*)?(/|$)")
-_UNRESOLVED = re.compile(r"\{[^/]*\}|(?<=/):[A-Za-z_]\w*(?=[/.]|$)")
+_UNRESOLVED = re.compile(r"\{[^/]*\}|<[^/]*>|\[[^/]*\]|(?<=/):[A-Za-z_]\w*(?=[/.(]|$)")
+"""What stands for a value in the paths of OpenAPI, Express, Flask and others; a path has none of these brackets."""
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 

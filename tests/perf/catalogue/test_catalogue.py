@@ -328,7 +328,7 @@ def test_default_settings_of_a_service(catalogue: Catalogue) -> None:
         assert [endpoint.expect for endpoint in service.endpoints] == [None]
 
 
-@pytest.mark.parametrize("given", ["off", "null", "~", "false"])
+@pytest.mark.parametrize("given", ["off", "'off'", "null", "~", "false"])
 def test_a_scenario_for_manual_runs_only(tmp_path: Path, given: str) -> None:
     """Every spelling of ``off`` in YAML works, even with a schedule in the defaults."""
     scenarios = SCENARIOS.replace('{cron: "0 2 * * 6", timezone: Europe/London}', given).replace(

@@ -284,7 +284,7 @@ Schedule = CronSchedule | OpeningSchedule
 def _chosen(given: object) -> object:
     """Parse a schedule as the model that its keys select; ``off`` in YAML means none."""
     return chosen_by_key(
-        None if given is False else given,
+        None if given is False or given == "off" else given,
         {"cron": CronSchedule, "before": OpeningSchedule},
         needs='cron, such as {cron: "0 2 * * 6"}, or before, such as {before: london, minutes: 120}',
         or_else="write off for manual runs only",
