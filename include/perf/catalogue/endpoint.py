@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from include.perf.catalogue.data_file import DataFiles
 from include.perf.catalogue.expectation import Expectation
-from include.perf.catalogue.headers import problems_of_headers
+from include.perf.catalogue.headers import problems_of_headers, problems_of_token_header
 from include.perf.catalogue.request_path import PathTemplate
-from include.perf.catalogue.template import problems_of_template, unresolved_in
+from include.perf.catalogue.template import problems_of_template, unresolved_in, variables_of
 from include.perf.model.yaml_entries import Entry, Name
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
@@ -58,6 +58,9 @@ class Endpoint(Entry):
         expect: the correct responses; by default any with a status of 200 to 299.
     """
 
+    known_variables: ClassVar[Collection[str] | None] = ()
+    """The captured variables that the templates may name; ``None`` if they are checked elsewhere."""
+
     name: Name
     method: Method
     path: PathTemplate
@@ -73,9 +76,19 @@ class Endpoint(Entry):
     expect: Expectation | None = None
 
     @property
+    def requests(self) -> tuple["Endpoint", ...]:
+        """The kinds of requests that an arrival sends: this one."""
+        return (self,)
+
+    @property
     def has_body(self) -> bool:
         """Whether its requests have a body."""
         return self.body is not None or self.form is not None or self.text is not None
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether the bodies of its answers are read."""
+        return self.expect is not None and self.expect.reads_body
 
     @property
     def templates(self) -> dict[str, Any]:
@@ -83,22 +96,30 @@ class Endpoint(Entry):
         places = ("path", "query", "headers", "body", "form", "text")
         return {place: getattr(self, place) for place in places if getattr(self, place)}
 
-    def problems(self, *, files: Collection[str], allowed_headers: Collection[str]) -> Iterator[str]:
+    def problems(
+        self, *, files: Collection[str], allowed_headers: Collection[str], variables: Collection[str] = ()
+    ) -> Iterator[str]:
         """Yield the problems that only its service knows.
 
         Args:
             files: the names of the data files that the service names.
             allowed_headers: the further headers that the service allows.
+            variables: the captured variables that its templates may name.
         """
         known = {*files, *self.data_files}
         for place, template in self.templates.items():
-            for problem in problems_of_template(template, files=known):
+            for problem in problems_of_template(template, files=known, variables=variables):
                 yield f"{self.name}, {place}: {problem}"
         for place in ("query", "form", "headers", "body", "text"):
             for value in unresolved_in(self.templates.get(place)):
                 yield f"{self.name}, {place}: {value} is text that nothing fills in; write a placeholder, such as $uuid"
-        for problem in problems_of_headers(self.headers, may_be_secret=False, allowed=allowed_headers):
+        captured = {name for name, value in self.headers.items() if variables_of(value)}
+        written = {name: value for name, value in self.headers.items() if name not in captured}
+        for problem in problems_of_headers(written, may_be_secret=False, allowed=allowed_headers):
             yield f"{self.name}, headers: {problem}"
+        for name in sorted(captured):
+            for problem in problems_of_token_header(name, allowed=allowed_headers):
+                yield f"{self.name}, headers: {problem}"
 
     @field_validator("query", "form", mode="before")
     @classmethod
@@ -120,7 +141,7 @@ class Endpoint(Entry):
 
     def _problems_of_templates(self) -> Iterator[str]:
         for place, template in self.templates.items():
-            for problem in problems_of_template(template):
+            for problem in problems_of_template(template, variables=self.known_variables):
                 yield f"{place}: {problem}"
 
     def _problems_of_body(self) -> Iterator[str]:

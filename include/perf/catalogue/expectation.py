@@ -166,7 +166,7 @@ def _first_wrong(body: bytes, rules: Sequence[_Rule]) -> str | None:
     if len(body) > MAX_JSON_BYTES:
         return TOO_LONG
     try:
-        document = _document(body)
+        document = document_of(body)
     except ValueError:
         return NOT_JSON
     for rule in rules:
@@ -177,7 +177,18 @@ def _first_wrong(body: bytes, rules: Sequence[_Rule]) -> str | None:
     return None
 
 
-def _document(body: bytes) -> Any:
+def reader_of(path: str) -> Callable[[Any], Any]:
+    """Return what reads the value at a path of JSON documents; it returns ``None`` if there is none."""
+    steps = _steps(path)
+
+    def read(document: Any) -> Any:
+        found = _value_at(document, steps)
+        return None if found is _MISSING else found
+
+    return read
+
+
+def document_of(body: bytes) -> Any:
     """Parse JSON; a byte order mark before it is ignored (RFC 8259, 8.1).
 
     Raises:

@@ -132,7 +132,7 @@ def problems_of_headers(headers: Any, *, may_be_secret: bool, allowed: Collectio
             f"{name} looks like a secret, and secrets belong in Connections; remove it here, put it into an "
             "Airflow Connection and name that in the setting connection"
             for name in headers
-            if _looks_secret(name)
+            if looks_secret(name)
         ]
         plain = {name.lower() for name in allowed}
         problems += [
@@ -154,7 +154,7 @@ def problems_of_token_header(name: str, *, allowed: Collection[str]) -> list[str
     """
     if problems := _problems_of_name(name):
         return problems
-    if _looks_secret(name) or _cannot_redirect(name) or name.lower() in map(str.lower, allowed):
+    if looks_secret(name) or _cannot_redirect(name) or name.lower() in map(str.lower, allowed):
         return []
     return [
         f"{name} is not known to leave the target of a request alone; if no proxy routes by it, add it to "
@@ -167,13 +167,14 @@ def problems_of_allowed_headers(names: Sequence[str]) -> list[str]:
     return [problem for name in names for problem in _problems_of_name(name)]
 
 
-def _looks_secret(name: Any) -> bool:
+def looks_secret(name: Any) -> bool:
+    """Whether a header is one for secrets, by its name."""
     return _SECRET.search(str(name).lower()) is not None
 
 
 def _is_refused(name: str) -> bool:
     """Whether a header is refused for another reason than its absence from the list."""
-    return bool(_problems_of_name(name)) or _looks_secret(name)
+    return bool(_problems_of_name(name)) or looks_secret(name)
 
 
 def _cannot_redirect(name: str) -> bool:

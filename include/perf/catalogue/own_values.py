@@ -1,7 +1,8 @@
 """Values of a request's own: those that are filled in when the request is due.
 
 ``$uuid`` and ``$sequence`` differ between all requests of a service, of all workers and runs. ``$now`` is the time at
-which the request is due. The random values depend on the seed of the load.
+which the request is due. The random values depend on the seed of the load. In a journey, a request may also have the
+variables that earlier steps captured from their answers.
 """
 
 import re
@@ -85,11 +86,19 @@ class FileColumn:
     is_number = False
 
 
-OwnValue = RandomUuid | SequenceNumber | DueTime | RandomInteger | RandomChoice | FileColumn
+@dataclass(frozen=True, slots=True)
+class CapturedVariable:
+    """What an earlier step of the journey captured under a name."""
+
+    name: str
+    is_number = False
+
+
+OwnValue = CapturedVariable | RandomUuid | SequenceNumber | DueTime | RandomInteger | RandomChoice | FileColumn
 
 
 def own_value(name: str, arguments: Sequence[str]) -> OwnValue:
-    """Return the value that a placeholder names.
+    """Return the value that a placeholder names; a name without a meaning of its own is a captured variable.
 
     Raises:
         ValueError: its arguments are wrong; says how they must be.
@@ -110,6 +119,8 @@ def own_value(name: str, arguments: Sequence[str]) -> OwnValue:
             return SequenceNumber()
         case "random_choice":
             raise ValueError("${random_choice} needs what to choose from, such as ${random_choice(GTC, IOC)}")
+    if name not in OWN_VALUES and not arguments:
+        return CapturedVariable(name)
     raise ValueError(f"${{{name}}} takes no arguments, but has {', '.join(arguments)}; write ${name}")
 
 

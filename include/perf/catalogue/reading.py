@@ -34,7 +34,7 @@ from include.perf.catalogue.scenario.market_hours import (
 )
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
-from include.perf.catalogue.worker_rates import problems_of_workers
+from include.perf.catalogue.worker_rates import problems_of_concurrency, problems_of_workers
 from include.perf.model.errors import CatalogueError, ConfigurationError
 from include.perf.model.yaml_entries import default_folder
 
@@ -256,6 +256,7 @@ class _Reading:
                 service.name: [
                     *problems_of_ceiling(scenario.load, service),
                     *problems_of_workers(scenario.load, service),
+                    *problems_of_concurrency(scenario.load, service),
                 ]
                 for service in loaded
             }

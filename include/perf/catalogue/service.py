@@ -5,33 +5,49 @@ refused, so that a typing error never results in a default value.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from include.perf.catalogue.data_file import DataFiles
 from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.hard_limits import HardLimits
 from include.perf.catalogue.headers import problems_of_allowed_headers, problems_of_headers
+from include.perf.catalogue.journey import CLEAN_UP_S, Journey
 from include.perf.catalogue.login import Login
 from include.perf.catalogue.network import PRIVATE_NETWORKS, Network, network_of, problem_of_url, problems_of_target
 from include.perf.catalogue.prometheus_target import LabelName, ProductionReference, PrometheusTarget
 from include.perf.catalogue.request_path import EscapedOnce, SameTarget
-from include.perf.catalogue.scenario.load_profile import MAX_RATE_RPS, MIN_RATE_RPS
+from include.perf.catalogue.scenario.load_profile import MAX_RATE_RPS, MIN_RATE_RPS, LoadProfile
 from include.perf.catalogue.signing import Signing, problems_of_signing
 from include.perf.catalogue.template import problems_of_template
+from include.perf.model.validation import UNION_TAG
 from include.perf.model.yaml_entries import Entry, ExtraParts, Name, matching
 
 AllowedNetwork = Annotated[Network, BeforeValidator(network_of)]
+
+
+def _kind_of_entry(given: object) -> str:
+    has_steps = "steps" in given if isinstance(given, Mapping) else isinstance(given, Journey)
+    return f"{UNION_TAG}journey" if has_steps else f"{UNION_TAG}endpoint"
+
+
+EndpointOrJourney = Annotated[
+    Annotated[Endpoint, Tag(f"{UNION_TAG}endpoint")] | Annotated[Journey, Tag(f"{UNION_TAG}journey")],
+    Discriminator(_kind_of_entry),
+]
 
 ConnectionId = Annotated[
     str,
     Field(max_length=250),
     matching(r"[A-Za-z0-9_.-]+", "must be the ID of a Connection: letters, digits, . _ and -"),
 ]
+
+MAX_DRAIN_S = 300.0
+"""How long a load waits for journeys whose users think; those that take longer are abandoned."""
 
 PRODUCTION = frozenset({"production", "prod", "prd", "live"})
 """An environment with one of these words in its name is production."""
@@ -109,6 +125,7 @@ class Service(Entry):
         hard_limits: limits by metric, in base units, that apply regardless of the baseline.
         fingerprint: further conditions for comparing runs, such as ``{database: postgres 16}``.
         production: its labels in Prometheus in production, to compare runs with it; production is only read.
+        endpoints: what an arrival of a load may be: one request, or a journey of several.
     """
 
     name: Name
@@ -149,7 +166,42 @@ class Service(Entry):
     fingerprint: ExtraParts = Field(default_factory=dict)
     prometheus: PrometheusTarget
     production: ProductionReference | None = None
-    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    endpoints: Annotated[tuple[EndpointOrJourney, ...], Field(min_length=1)]
+
+    @property
+    def requests(self) -> tuple[Endpoint, ...]:
+        """All kinds of requests that a load sends: of the endpoints, and of the steps of journeys."""
+        return tuple(request for endpoint in self.endpoints for request in endpoint.requests)
+
+    @property
+    def requests_per_arrival(self) -> float:
+        """How many requests an arrival is expected to send, on average; 1 without journeys."""
+        return self._mean({name: journey.request_count for name, journey in self.journeys.items()}, other=1.0)
+
+    @property
+    def mean_pause_s(self) -> float:
+        """For how long the user of an arrival thinks, on average; 0 without journeys."""
+        return self._mean({name: journey.mean_pause_s for name, journey in self.journeys.items()}, other=0.0)
+
+    def _mean(self, of_journeys: Mapping[str, float], *, other: float) -> float:
+        weights = sum(endpoint.weight for endpoint in self.endpoints)
+        return sum(endpoint.weight * of_journeys.get(endpoint.name, other) for endpoint in self.endpoints) / weights
+
+    @property
+    def longest_pause_s(self) -> float:
+        """For how long a load waits, after its last arrival, for journeys whose users think; 0 without journeys."""
+        pauses = [journey.longest_pause_s for journey in self.journeys.values()]
+        return min(MAX_DRAIN_S, max(pauses, default=0.0))
+
+    def longest_s(self, load: LoadProfile) -> float:
+        """Return the maximum duration of a load, including the wait for the last answer and the clean-up."""
+        cleans_up = any(journey.finally_steps for journey in self.journeys.values())
+        return load.longest_s(self.timeout_s + self.longest_pause_s) + (CLEAN_UP_S if cleans_up else 0.0)
+
+    @property
+    def journeys(self) -> dict[str, Journey]:
+        """The journeys by name."""
+        return {endpoint.name: endpoint for endpoint in self.endpoints if isinstance(endpoint, Journey)}
 
     @property
     def url_setting(self) -> str:
@@ -236,7 +288,7 @@ class Service(Entry):
             yield f"headers: {problem}"
         for endpoint in self.endpoints:
             yield from endpoint.problems(files=self.data_files, allowed_headers=self.allowed_headers)
-        yield from problems_of_signing(self.signing, self.endpoints, headers=self.headers, connection=self.connection)
+        yield from problems_of_signing(self.signing, self.requests, headers=self.headers, connection=self.connection)
 
     def _problems_of_production(self) -> Iterator[str]:
         if not self.is_production:
@@ -277,9 +329,7 @@ class Service(Entry):
     def _problems_of_encoding(self) -> list[str]:
         """Responses are not decompressed, so the content of a compressed one cannot be checked."""
         asks = any(name.lower() == "accept-encoding" and value != "identity" for name, value in self.headers.items())
-        readers = [
-            endpoint.name for endpoint in self.endpoints if endpoint.expect is not None and endpoint.expect.reads_body
-        ]
+        readers = [request.name for request in self.requests if request.reads_body]
         if not (asks and readers):
             return []
         return [f"with the header Accept-Encoding, {', '.join(readers)} cannot expect JSON; remove one of them"]

@@ -1,8 +1,8 @@
 """Templates: text with placeholders that are filled for each request.
 
 A placeholder names a field of the market data (``$price``), a value of the request's own (``$uuid``,
-``${random_int(1, 100)}``) or a column of a data file (``${accounts.id}``). ``$price`` and ``${price}`` are the same,
-and ``$$`` is a dollar sign.
+``${random_int(1, 100)}``), a column of a data file (``${accounts.id}``) or, in a journey, a variable that an earlier
+step captured (``$order_id``). ``$price`` and ``${price}`` are the same, and ``$$`` is a dollar sign.
 
 In JSON, a string that is exactly one placeholder becomes a value with the placeholder's type; ``${price as text}`` and
 ``${accounts.limit as number}`` choose the type. Within a longer string, and everywhere outside JSON, it becomes text.
@@ -16,7 +16,14 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal
 
-from include.perf.catalogue.own_values import OWN_VALUES, FileColumn, OwnValue, RandomChoice, own_value
+from include.perf.catalogue.own_values import (
+    OWN_VALUES,
+    CapturedVariable,
+    FileColumn,
+    OwnValue,
+    RandomChoice,
+    own_value,
+)
 
 FIELDS: dict[str, str] = {
     "instrument": "such as EUR_USD",
@@ -156,11 +163,14 @@ def placeholders_of(template: Any) -> Iterator[Placeholder]:
         yield from (part for part in parts_of(text) if isinstance(part, Placeholder))
 
 
-def problems_of_template(template: Any, *, files: Collection[str] | None = None) -> list[str]:
+def problems_of_template(
+    template: Any, *, files: Collection[str] | None = None, variables: Collection[str] | None = ()
+) -> list[str]:
     """Return the problems of the placeholders in a template.
 
     Args:
         files: the names of the data files whose columns it may name; ``None`` if they are checked elsewhere.
+        variables: the captured variables that it may name; ``None`` if they are checked elsewhere.
     """
     if reserved := sorted({letter for text in _texts(template) for letter in RESERVED.findall(text)}):
         return [f"the private-use character U+{ord(reserved[0]):04X} must not be in a request; remove it"]
@@ -168,7 +178,7 @@ def problems_of_template(template: Any, *, files: Collection[str] | None = None)
         found = dict.fromkeys(placeholders_of(template))
     except ValueError as err:
         return [str(err)]
-    problems = {problem for placeholder in found if (problem := _problem_of(placeholder, files))}
+    problems = {problem for placeholder in found if (problem := _problem_of(placeholder, files, variables))}
     return sorted(problems)
 
 
@@ -189,7 +199,14 @@ def _texts(template: Any) -> Iterator[str]:
             yield from _texts(value)
 
 
-def _problem_of(placeholder: Placeholder, files: Collection[str] | None) -> str | None:
+def variables_of(template: Any) -> set[str]:
+    """Return the captured variables that a template names."""
+    return {found.name for found in placeholders_of(template) if isinstance(found.own, CapturedVariable)}
+
+
+def _problem_of(
+    placeholder: Placeholder, files: Collection[str] | None, variables: Collection[str] | None
+) -> str | None:
     name = placeholder.name
     file, _, column = name.partition(".")
     if column:
@@ -206,10 +223,7 @@ def _problem_of(placeholder: Placeholder, files: Collection[str] | None) -> str 
             return f"{placeholder} is text and cannot be sent as a number"
         return None
     if name not in OWN_VALUES:
-        return (
-            f"${name} is not a field of the market data; known: {', '.join(FIELDS)}; nor a value of the request's own; "
-            f"known: {', '.join(OWN_VALUES)}"
-        )
+        return _problem_of_variable(placeholder, variables)
     try:
         own = own_value(name, placeholder.arguments)
     except ValueError as err:
@@ -217,6 +231,17 @@ def _problem_of(placeholder: Placeholder, files: Collection[str] | None) -> str 
     if placeholder.form == "number" and not _can_be_number(own):
         return f"{placeholder} is text and cannot be sent as a number"
     return None
+
+
+def _problem_of_variable(placeholder: Placeholder, variables: Collection[str] | None) -> str | None:
+    name = placeholder.name
+    if variables is None or name in variables:
+        return f"{placeholder} is a captured variable and takes no arguments" if placeholder.arguments else None
+    captured = f"; nor captured by an earlier step; captured: {', '.join(sorted(variables))}" if variables else ""
+    return (
+        f"${name} is not a field of the market data; known: {', '.join(FIELDS)}; nor a value of the request's own; "
+        f"known: {', '.join(OWN_VALUES)}{captured}"
+    )
 
 
 def _can_be_number(own: OwnValue) -> bool:

@@ -4,6 +4,8 @@ A request over a connection of its own costs more than one over a kept connectio
 defaults are the rates at which a worker uses 0.65 cores (docs/benchmarks.md, section "ways"): above that, its p99 is
 inflated long before it is late. Another machine, or long answers, need another figure; ``capacity --one-worker
 --service NAME`` measures it, and ``worker_rps`` of the service sets it.
+
+A journey is one arrival and several requests, so its rate counts that many times.
 """
 
 import math
@@ -46,12 +48,12 @@ def worker_rate_of(service: Service) -> float:
 
 def least_workers(load: LoadProfile, service: Service) -> int:
     """Return the fewest workers that hold the peak of a load, on any machines."""
-    return _count(load, worker_rate_of(service))
+    return _count(load, service, rate_rps=worker_rate_of(service))
 
 
 def workers_for(load: LoadProfile, service: Service) -> int:
     """Return the number of load processes on this machine: those of the load, or as many as its peak needs."""
-    return load.workers or min(MAX_WORKERS, _count(load, worker_rate_of(service) * HEADROOM))
+    return load.workers or min(MAX_WORKERS, _count(load, service, rate_rps=worker_rate_of(service) * HEADROOM))
 
 
 def problems_of_workers(load: LoadProfile, service: Service) -> Iterator[str]:
@@ -67,11 +69,30 @@ def problems_of_workers(load: LoadProfile, service: Service) -> Iterator[str]:
     if not service.keep_alive and service.worker_rps is None:
         kept = call_way_of(service, keep_alive=True)
         remedies.append(f"set keep_alive: true for {service.name} ({kept.rate_rps:g}/s per worker)")
+    several = service.requests_per_arrival
+    peak = f"{load.peak_rate_rps:.12g}/s"
+    if several > 1:
+        peak += f" ({load.peak_rate_rps * several:.12g} requests/s, because journeys have several)"
     yield (
-        f"the peak rate of {load.peak_rate_rps:.12g}/s is too much for {count} worker{'' if count == 1 else 's'} "
+        f"the peak rate of {peak} is too much for {count} worker{'' if count == 1 else 's'} "
         f"calling {service.name}, each holds {worker_rate_of(service):g}/s ({source}); {', or '.join(remedies)}"
     )
 
 
-def _count(load: LoadProfile, rate_rps: float) -> int:
-    return max(1, math.ceil(load.peak_rate_rps / rate_rps))
+def problems_of_concurrency(load: LoadProfile, service: Service) -> Iterator[str]:
+    """Return a problem if the users of journeys think for so long that there are too few users for the arrivals.
+
+    By Little's law, the mean number of busy users is the arrival rate times the mean time for which one is busy. Time
+    spent waiting for answers adds to the pauses that count here.
+    """
+    busy = load.peak_rate_rps * service.mean_pause_s
+    if busy <= load.max_concurrency:
+        return
+    yield (
+        f"max_concurrency {load.max_concurrency} is too low for {service.name}: at {load.peak_rate_rps:.12g}/s its "
+        f"journeys keep {busy:,.0f} users busy by think_s alone; set it higher, or lower rate_rps or think_s"
+    )
+
+
+def _count(load: LoadProfile, service: Service, *, rate_rps: float) -> int:
+    return max(1, math.ceil(load.peak_rate_rps * service.requests_per_arrival / rate_rps))

@@ -91,7 +91,7 @@ def load_of(spec: RunSpec, service: Service, *, clock: Clock) -> SentLoad:
         environment=spec.environment,
         rate_rps=spec.load.peak_rate_rps,
         started_at=now,
-        ends_by=now + timedelta(seconds=spec.load.longest_s(service.timeout_s)),
+        ends_by=now + timedelta(seconds=service.longest_s(spec.load)),
     )
 
 

@@ -8,7 +8,7 @@ takes early hints for the answer.
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from include.perf.load.answer_head import AnswerHead, Http2Only, UnusableAnswer, check_fields, plain_lines, read_head
 
@@ -57,6 +57,7 @@ class Answer:
         has_retry_after: whether it asks the client to wait before the next request.
         cookies: the values of its ``Set-Cookie`` fields.
         received: when its last byte reached this machine, on the clock of ``time.perf_counter``.
+        head: its status line and its fields, as they came.
     """
 
     status: int
@@ -66,6 +67,7 @@ class Answer:
     has_retry_after: bool = False
     cookies: tuple[bytes, ...] = ()
     received: float = 0.0
+    head: bytes = field(default=b"", compare=False)
 
 
 class AnswerReader:
@@ -85,6 +87,7 @@ class AnswerReader:
         self._method = method
         self._held = bytearray(begun)
         self._max_body_bytes = max_body_bytes
+        self._head = b""
         self._body = bytearray()
         self._is_closed = False
         self._head_bytes = 0
@@ -111,6 +114,7 @@ class AnswerReader:
             idle_s=head.idle_s,
             has_retry_after=head.has_retry_after,
             cookies=head.cookies,
+            head=self._head,
         )
 
     # The head
@@ -119,7 +123,8 @@ class AnswerReader:
         """Return the head of the answer; any number of interim answers (1xx) may come before it (RFC 9110, 15.2)."""
         while True:
             self._await_start()
-            head = read_head(self._section(lines_before=1))
+            self._head = self._section(lines_before=1)
+            head = read_head(self._head)
             if head.status == SWITCHING_PROTOCOLS:
                 raise UnusableAnswer("the server switched to another protocol (Upgrade), which is not supported")
             if head.status >= 200:

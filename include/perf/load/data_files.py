@@ -31,11 +31,12 @@ class FileColumns:
         self._files: dict[str, DataFile] = {}
 
     def uses_of(
-        self, endpoint: Endpoint, slots: Sequence[Slot], of_service: DataFiles, *, requests: int
+        self, endpoint: Endpoint, entry: str, slots: Sequence[Slot], of_service: DataFiles, *, requests: int
     ) -> dict[str, FileUse]:
         """Return the use of each data file that the slots of an endpoint name.
 
         Args:
+            entry: the endpoint's name, or that of its journey, whose steps share their row.
             requests: how many requests the endpoint gets in the load.
 
         Raises:
@@ -47,16 +48,16 @@ class FileColumns:
                 continue
             is_own = value.file in endpoint.data_files
             data = (endpoint.data_files if is_own else of_service)[value.file]
-            key = f"{endpoint.name}.{value.file}" if is_own else value.file
+            key = f"{entry}.{value.file}" if is_own else value.file
             self._check(data, slot, self._column(key, data, value.column))
             if value.file not in uses:
-                uses[value.file] = self._use(key, data, endpoint.name, requests)
+                uses[value.file] = self._use(key, data, entry, requests)
         return uses
 
     def _use(self, key: str, data: DataFile, endpoint: str, requests: int) -> FileUse:
         taken = self._taken.setdefault(key, {})
         self._files[key] = data
-        first = sum(taken.values())
+        first = sum(requests for name, requests in taken.items() if name != endpoint)
         taken[endpoint] = requests
         return FileUse(key=key, order=data.rows, first=first if data.rows == "unique" else 0)
 

@@ -42,6 +42,8 @@ class FeedEndpoint:
         slots: of each of its requests.
         files: the data files that the slots name.
         is_signed: whether its requests are signed, if those of the service are.
+        journey: the name of the journey whose step it is; empty for an endpoint. The steps of a journey follow each
+            other, and each has the weight of the journey.
     """
 
     name: str
@@ -51,6 +53,7 @@ class FeedEndpoint:
     slots: tuple[Slot, ...] = ()
     files: Mapping[str, FileUse] = field(default_factory=dict)
     is_signed: bool = True
+    journey: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Request:
     is_signed: bool = True
 
 
-_UNWRITTEN: Mapping[str, Any] = {"slots": (), "files": {}, "is_signed": True}
+_UNWRITTEN: Mapping[str, Any] = {"slots": (), "files": {}, "is_signed": True, "journey": ""}
 """Fields of an endpoint that a feed file has only where they differ from this."""
 
 Columns = Mapping[str, Sequence[str]]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from include.perf.catalogue.expectation import Check, Expectation
+from include.perf.catalogue.journey import Journey
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.signing import Signing
 from include.perf.catalogue.worker_rates import least_workers, workers_for
@@ -51,6 +52,18 @@ wait for a free connection; ``latency_s`` counts from the due time and is ``star
 empty for a good answer.
 """
 
+JOURNEY_COLUMNS = ("arrival", "part")
+"""The further columns of a record that has journeys.
+
+``arrival`` is the number of the arrival. ``part`` is ``step`` for a request of a journey, whose ``endpoint`` is
+``<journey>/<step>``; it is due when the answer before it had arrived and its user had thought. ``part`` is ``journey``
+for the row of a journey as a whole, which follows those of its steps and is no request: it lasts until its last step
+ended, without those of ``finally``; its status is the last one, and its bytes those of all answers. Both columns are
+empty for the request of a plain endpoint.
+"""
+
+STEP, JOURNEY = "step", "journey"
+
 TIMED_OUT = "timeout"
 
 UNFINISHED = "unfinished"
@@ -73,6 +86,8 @@ class LoadPlan:
         signing: how requests are signed, without the key; ``None`` if they are not.
         token_header: the header of every request that has the current token; ``None`` without a login.
         least_workers: the fewest that hold the peak rate, on any machines.
+        journeys: by name.
+        longest_pause_s: how much longer to wait for the last answer, because users think.
     """
 
     base_url: str
@@ -95,6 +110,8 @@ class LoadPlan:
     signing: Signing | None = None
     token_header: str | None = None
     cookies: bool = False
+    journeys: Mapping[str, Journey] = field(default_factory=dict)
+    longest_pause_s: float = 0.0
 
     def check_of(self, endpoint: str) -> Check:
         """Return the check that an answer of an endpoint must pass."""
@@ -103,7 +120,9 @@ class LoadPlan:
     @property
     def drain_s(self) -> float:
         """How long to wait for answers after the last arrival; by default until it has timed out."""
-        return self.timeout_s + TIME_OUT_GRACE_S if self.load.drain_s is None else self.load.drain_s
+        if self.load.drain_s is not None:
+            return self.load.drain_s
+        return self.timeout_s + TIME_OUT_GRACE_S + self.longest_pause_s
 
     @property
     def total_s(self) -> float:
@@ -134,7 +153,7 @@ def plan_for(order: LoadOrder) -> LoadPlan:
         timeout_s=service.timeout_s,
         connect_timeout_s=service.connect_timeout_s,
         headers=service.headers,
-        expectations={endpoint.name: endpoint.expect for endpoint in service.endpoints if endpoint.expect},
+        expectations={endpoint.name: endpoint.expect for endpoint in service.requests if endpoint.expect},
         load=order.load,
         workers=workers_for(order.load, service),
         least_workers=least_workers(order.load, service),
@@ -146,6 +165,8 @@ def plan_for(order: LoadOrder) -> LoadPlan:
         signing=service.signing,
         token_header=service.login.header if service.login else None,
         cookies=service.cookies,
+        journeys=service.journeys,
+        longest_pause_s=service.longest_pause_s,
     )
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from include.perf.catalogue.endpoint import FORM_TYPE, TEXT_TYPE, Endpoint, Parameters
 from include.perf.catalogue.headers import laid_over
-from include.perf.catalogue.own_values import RandomChoice
+from include.perf.catalogue.own_values import CapturedVariable, RandomChoice
 from include.perf.catalogue.template import Placeholder, parts_of, text_of, without_placeholders
 from include.perf.load.feed import Request
-from include.perf.load.slots import MOST_SLOTS, Slot, SlotForm, encoded, marker, problem_of_content
+from include.perf.load.slots import MOST_SLOTS, WITHOUT_QUOTES, Slot, SlotForm, encoded, marker, problem_of_content
 from include.perf.load.uri import encoded_pairs, encoded_path
 from include.perf.model.errors import DataError
 
@@ -107,7 +107,7 @@ class RequestTemplate:
         if text.isascii():
             return text
         for slot, letter in self._slots.items():
-            if slot.form == "number":
+            if slot.form in WITHOUT_QUOTES:
                 text = text.replace(f'"{letter}"', letter)
         return _BEYOND_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
@@ -135,7 +135,7 @@ class RequestTemplate:
             case (Placeholder(own=None) as field,):
                 return text_of(field.name, row) if field.form == "text" else row[field.name]
             case (Placeholder() as own,):
-                return self._slot(own, "number" if own.is_number else "json")
+                return self._slot(own, _form_in_json(own))
         return self._inside_json(template, row)
 
     def _inside_json(self, template: str, row: Row) -> str:
@@ -160,3 +160,11 @@ class RequestTemplate:
         for option in options:
             if problem := problem_of_content(option, slot.form):
                 raise DataError(f"{self._endpoint.name}: an option of ${{{slot.name}}} {problem}")
+
+
+def _form_in_json(placeholder: Placeholder) -> SlotForm:
+    """Return the form of a value that is not part of a longer text; what was captured keeps its type."""
+    if placeholder.is_number:
+        return "number"
+    is_captured = isinstance(placeholder.own, CapturedVariable) and placeholder.form is None
+    return "value" if is_captured else "json"

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
+from typing import cast
 
 from include.perf.catalogue.data_file import RowOrder
 from include.perf.catalogue.own_values import (
+    CapturedVariable,
     DueTime,
     FileColumn,
     RandomChoice,
@@ -17,7 +19,7 @@ from include.perf.catalogue.own_values import (
     RandomUuid,
     SequenceNumber,
 )
-from include.perf.load.slots import Moment, Slot, SlotForm, encoded
+from include.perf.load.slots import JourneyMoment, Moment, Slot, SlotForm, encoded
 
 MICROSECONDS = 1_000_000
 
@@ -56,15 +58,25 @@ class Draw:
         seed: of the load.
         worker: number of the worker, from 0.
         endpoint: index of the endpoint.
+        journey: the name of the journey, whose steps have the same rows of data files; empty without one.
     """
 
     seed: int = 0
     worker: int = 0
     endpoint: int = 0
+    journey: str = ""
 
     def of(self, what: str) -> random.Random:
         """Return a source of random numbers of its own."""
         return random.Random(f"{self.seed} {self.worker} {self.endpoint} {what}")
+
+    def row_of(self, file: str, size: int) -> Callable[[Moment], int]:
+        """Return what draws the row of a data file for a request; requests of one journey draw the same."""
+        if not self.journey:
+            draw = self.of(file).random
+            return lambda _: int(draw() * size)
+        salt = random.Random(f"{self.seed} {self.journey} {file}").getrandbits(64)
+        return lambda moment: _mixed(moment.number, salt) * size >> 64
 
 
 class SlotValues:
@@ -124,7 +136,9 @@ class SlotValues:
                 rows = [tuple(encoded(option, form) for form in forms) for option in options]
                 return _random_rows(rows, draw.of(what))
             case FileColumn(file=file):
-                return _file_rows(slots, files[file], draw.of(file))
+                return _file_rows(slots, files[file], file, draw)
+            case CapturedVariable(name):
+                return _captured(name, forms)
         raise TypeError(f"{slots[0]!r} has no value")
 
     def _due_times(self, due: DueTime, forms: Sequence[SlotForm]) -> Source:
@@ -192,7 +206,28 @@ def _random_rows(rows: Sequence[tuple[bytes, ...]], source: random.Random) -> So
     return lambda _: rows[int(draw() * size)]
 
 
-def _file_rows(slots: Sequence[Slot], file: FileRows, source: random.Random) -> Source:
+def _captured(name: str, forms: Sequence[SlotForm]) -> Source:
+    keys = [(name, form) for form in forms]
+
+    def contents(moment: Moment) -> tuple[bytes, ...]:
+        captured = cast(JourneyMoment, moment).captured
+        return tuple([captured[key] for key in keys])
+
+    return contents
+
+
+_MASK = 2**64 - 1
+
+
+def _mixed(number: int, salt: int) -> int:
+    """Return 64 bits that look random, the same for the same number: SplitMix64, doi:10.1145/2660193.2660195."""
+    bits = (number * 0x9E3779B97F4A7C15 + salt) & _MASK
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB & _MASK
+    return bits ^ bits >> 31
+
+
+def _file_rows(slots: Sequence[Slot], file: FileRows, name: str, draw: Draw) -> Source:
     columns = [
         [encoded(text, slot.form) for text in file.columns[slot.value.column]]
         for slot in slots
@@ -200,6 +235,7 @@ def _file_rows(slots: Sequence[Slot], file: FileRows, source: random.Random) -> 
     ]
     rows = list(zip(*columns, strict=True))
     if file.order == "random":
-        return _random_rows(rows, source)
+        row_of = draw.row_of(name, len(rows))
+        return lambda moment: rows[row_of(moment)]
     first, size = file.first, len(rows)
     return lambda moment: rows[(first + moment.ordinal) % size]

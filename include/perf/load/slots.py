@@ -36,8 +36,12 @@ MAX_CONTENT = 8_192
 SHOWN = 60
 
 
-SlotForm = Literal["path", "query", "form", "json", "number", "header", "text"]
-"""Where a slot is, and so how its value is encoded; ``number`` is a value in JSON without quotes."""
+SlotForm = Literal["path", "query", "form", "json", "number", "value", "header", "text"]
+"""Where a slot is, and so how its value is encoded; ``number`` is a value in JSON without quotes, and ``value`` is a
+captured one with the type that it had."""
+
+WITHOUT_QUOTES = ("number", "value")
+"""A slot of these in JSON is not part of a string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,14 @@ class Moment(Protocol):
     @property
     def due_s(self) -> float:
         """When it is due, in seconds after the start of the schedule."""
+
+
+class JourneyMoment(Moment, Protocol):
+    """What the contents of a request of a journey depend on."""
+
+    @property
+    def captured(self) -> Mapping[tuple[str, SlotForm], bytes]:
+        """The contents of the variables, by name and place."""
 
 
 class SlotContents(Protocol):

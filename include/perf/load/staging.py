@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from include.perf.catalogue.journey import Journey
 from include.perf.catalogue.scenario.arrival_rate import shared_out
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.service import Service
@@ -63,28 +64,31 @@ def prepared(fields: pd.DataFrame, service: Service, load: LoadProfile, *, rows:
     columns = FileColumns()
     endpoints, requests = [], []
     counts = requests_by_endpoint(service, load)
-    for number, (endpoint, count) in enumerate(zip(service.endpoints, counts, strict=True)):
+    for number, (entry, count) in enumerate(zip(service.endpoints, counts, strict=True)):
         chosen = _spread_rows(len(fields), most=rows, offset=number / len(service.endpoints))
-        template = RequestTemplate(endpoint, headers=service.headers)
-        made = map(template.request, fields.iloc[chosen].to_dict("records"))
-        requests.append(tuple(replace(request, is_signed=endpoint.sign) for request in made))
-        endpoints.append(
-            FeedEndpoint(
-                name=endpoint.name,
-                method=endpoint.method,
-                weight=endpoint.weight,
-                rows=len(chosen),
-                slots=template.slots,
-                files=columns.uses_of(endpoint, template.slots, service.data_files, requests=count),
-                is_signed=endpoint.sign,
+        records = fields.iloc[chosen].to_dict("records")
+        for endpoint in entry.requests:
+            template = RequestTemplate(endpoint, headers=service.headers)
+            made = map(template.request, records)
+            requests.append(tuple(replace(request, is_signed=endpoint.sign) for request in made))
+            endpoints.append(
+                FeedEndpoint(
+                    name=endpoint.name,
+                    method=endpoint.method,
+                    weight=endpoint.weight,
+                    rows=len(chosen),
+                    slots=template.slots,
+                    files=columns.uses_of(endpoint, entry.name, template.slots, service.data_files, requests=count),
+                    is_signed=endpoint.sign,
+                    journey=entry.name if isinstance(entry, Journey) else "",
+                )
             )
-        )
     columns.check_rows()
     return Feed(endpoints=tuple(endpoints), requests=tuple(requests), columns=columns.by_key)
 
 
 def requests_by_endpoint(service: Service, load: LoadProfile) -> list[int]:
-    """Return how many requests each endpoint gets, in the warm-up and the measured part together."""
+    """Return how many arrivals each endpoint or journey gets, in the warm-up and the measured part together."""
     weights = [endpoint.weight for endpoint in service.endpoints]
     parts = [shared_out(weights, arrivals) for arrivals in (load.warmup_arrivals, load.measured_arrivals)]
     return [sum(counts) for counts in zip(*parts, strict=True)]

@@ -107,11 +107,18 @@ Raises:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer, and how long it took from connecting to the last byte."""
+    """An answer, and how long it took from connecting to the last byte.
+
+    Attributes:
+        head: its status line and its fields, as they came.
+        cookies: the values of its ``Set-Cookie`` fields.
+    """
 
     status: int
     body: bytes
     took_s: float = 0.0
+    head: bytes = b""
+    cookies: Sequence[bytes] = ()
 
 
 class Target(Protocol):

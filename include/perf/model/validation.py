@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+UNION_TAG = "<"
+"""How the tags of unions start: they are part of pydantic's places, but not of the document."""
+
 _PLAIN_NAME = re.compile(r"[\w-]{1,63}", re.ASCII)
 
 
@@ -20,6 +23,8 @@ def place_of(error: Mapping[str, Any], *, within: Any = None) -> str:
     """
     steps = []
     for step in error["loc"]:
+        if isinstance(step, str) and step.startswith(UNION_TAG):
+            continue
         try:
             within = within[step]
         except (LookupError, TypeError):

@@ -24,7 +24,7 @@ class PlannedEndpoint:
     """The requests that one endpoint would get.
 
     Attributes:
-        requests: in the warm-up and the measured part together.
+        requests: in the warm-up and the measured part together; further tries of a repeated step are not counted.
         rows: the number of different requests among them.
         example: path and query, then the body, of the first request.
     """
@@ -127,7 +127,10 @@ def _endpoints(run: PlannedRun) -> Iterator[PlannedEndpoint]:
     """Stage the scenario's data in memory and count the requests of each endpoint."""
     load = run.spec.load
     feed = build_feed(run.data, run.service, load)
-    counts = requests_by_endpoint(run.service, load)
+    arrivals = requests_by_endpoint(run.service, load)
+    counts = [
+        count for entry, count in zip(run.service.endpoints, arrivals, strict=True) for _ in range(len(entry.requests))
+    ]
     for index, (endpoint, count) in enumerate(zip(feed.endpoints, counts, strict=True)):
         (first,) = example_requests(feed, index, [0])
         yield PlannedEndpoint(

@@ -35,7 +35,7 @@ def wire_examples(
     masked = secrets.masked()
     if service.login is not None:
         masked = masked.with_headers({service.login.header: service.login.header_value(MASK)})
-    for index, endpoint in enumerate(service.endpoints):
+    for index, endpoint in enumerate(service.requests):
         (request,) = example_requests(feed, index, [0])
         yield endpoint, single_request(service, endpoint.method, request, masked, keep_alive=service.keep_alive)
 

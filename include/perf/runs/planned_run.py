@@ -32,7 +32,7 @@ class PlannedRun:
     @property
     def longest_s(self) -> float:
         """The longest time that the load may take, until its last answer or time-out."""
-        return self.spec.load.longest_s(self.service.timeout_s)
+        return self.service.longest_s(self.spec.load)
 
     def __str__(self) -> str:
         """Return what identifies the run in a log line: service, scenario and run id."""

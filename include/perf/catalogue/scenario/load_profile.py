@@ -53,9 +53,10 @@ class LoadProfile(Entry):
         profile: the rate over the measured part; by default ``rate_rps`` throughout. The factor of the last point
             applies until the end; points after the end have no effect.
         arrivals: ``constant`` spacing, or ``poisson`` (exponential gaps, seeded).
-        max_concurrency: maximum number of requests in flight; further arrivals wait, and their latency counts from
-            the due time.
-        drain_s: how long to wait for responses after the last arrival; by default the service's request time-out.
+        max_concurrency: maximum number of requests, or of journeys, in flight; further arrivals wait, and their latency
+            counts from the due time.
+        drain_s: how long to wait for responses after the last arrival; by default the service's request time-out, and
+            the longest time for which the user of a journey may think.
         workers: load processes that share the arrivals, each on its own core; by default as many as the peak rate
             needs, given how the service is called. With workers on other machines, all of them take part instead.
     """

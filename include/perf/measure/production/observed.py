@@ -203,7 +203,7 @@ def client_mix(service: Service, endpoints: Sequence[EndpointFigures], kinds: Co
         kinds: production's names: the values of its labels, joined by spaces, such as ``POST /api/v1/orders``.
     """
     total = sum(figures.due for figures in endpoints)
-    names = {endpoint.name: (endpoint.method, endpoint.path, endpoint.name) for endpoint in service.endpoints}
+    names = {endpoint.name: (endpoint.method, endpoint.path, endpoint.name) for endpoint in service.requests}
     return {
         _kind_of(names.get(figures.name, (figures.name,)), kinds): figures.due / total
         for figures in endpoints

@@ -13,6 +13,7 @@ from typing import Any
 
 from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.expectation import Expectation
+from include.perf.catalogue.journey import Journey
 from include.perf.catalogue.scenario.arrival_rate import Shape
 from include.perf.catalogue.scenario.load_profile import LoadProfile, RatePoint
 from include.perf.catalogue.service import Service
@@ -111,7 +112,9 @@ def _limits(service: Service, load: LoadProfile) -> str:
     return ", ".join(limits)
 
 
-def _requests_of(endpoint: Endpoint) -> dict[str, Any]:
+def _requests_of(endpoint: Endpoint | Journey) -> dict[str, Any]:
+    if isinstance(endpoint, Journey):
+        return endpoint.model_dump(mode="json", exclude={"data_files"}, exclude_defaults=True)
     requests = endpoint.model_dump(mode="json", exclude={"expect", "data_files", *LATER_SETTINGS})
     requests |= endpoint.model_dump(mode="json", include=set(LATER_SETTINGS), exclude_defaults=True)
     if endpoint.expect is not None and endpoint.expect != Expectation():

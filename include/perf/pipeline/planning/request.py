@@ -13,7 +13,7 @@ from include.perf.catalogue.scenario.market_hours import MarketHours
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.catalogue.service import Service
-from include.perf.catalogue.worker_rates import problems_of_workers
+from include.perf.catalogue.worker_rates import problems_of_concurrency, problems_of_workers
 from include.perf.model.errors import ConfigurationError, collected
 from include.perf.model.validation import problem_of
 from include.perf.runs.spec import RunSpec, run_id_of
@@ -97,6 +97,7 @@ def _problems_of_load(load: LoadProfile, services: Sequence[Service], catalogue:
     for service in services:
         yield from problems_of_ceiling(load, service)
         yield from problems_of_workers(load, service)
+        yield from problems_of_concurrency(load, service)
 
 
 def _spec(

@@ -154,7 +154,7 @@ def time_plans(catalogue: Catalogue) -> list[TimePlan]:
 
 def run_length(load: LoadProfile, service: Service) -> timedelta:
     """Return the longest time from the start of a run to the start of the next one."""
-    return timedelta(seconds=load.longest_s(service.timeout_s) + RERUN_OVERHEAD_S)
+    return timedelta(seconds=service.longest_s(load) + RERUN_OVERHEAD_S)
 
 
 def starts_of(lengths: Iterable[timedelta], *, places: int) -> list[timedelta]:
