@@ -45,7 +45,8 @@ class ClosedEarly(IncompleteAnswer):
 def simple_answer(data: bytes) -> Answer | None:
     """Read an answer that is complete, has its length in the head and keeps the connection; ``None`` for any other."""
     head_end = data.find(END_OF_HEAD) + len(END_OF_HEAD)
-    head = _simple_head(data[:head_end])
+    text = data[:head_end]
+    head = _simple_head(text)
     if head is None or len(data) != head_end + head.length:
         return None
     return Answer(
@@ -54,6 +55,7 @@ def simple_answer(data: bytes) -> Answer | None:
         idle_s=head.idle_s,
         has_retry_after=head.has_retry_after,
         cookies=head.cookies,
+        head=text,
     )
 
 

@@ -1,21 +1,23 @@
 """The open-model driver: it releases each arrival when it is due, whatever the target does.
 
 An alarm rings when the next arrival is due, and hands it to an idle Locust user; one arrival is one request of one
-user. When no user is idle, the arrival waits, and its latency still counts from its due time. So a slow target can
-neither slow the schedule down nor hide its own slowness (coordinated omission).
+user, or several, as `include.load.journey` describes. When no user is idle, the arrival waits, and its latency still
+counts from its due time. So a slow target can neither slow the schedule down nor hide its own slowness (coordinated
+omission).
 """
 
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 from gevent import get_hub, getcurrent, sleep, wait
 from gevent.event import Event
 
 from include.load.alarm import make_alarm
+from include.load.arrival import Arrival, EndpointRequests, JourneyCarrier
 from include.load.connection import Connection
 from include.load.outcome import FAILURES, Outcome, RequestTimeout, example_of, failure, is_own_fault, own_fault
 from include.load.pacer import Pacer, grain_of
@@ -24,8 +26,9 @@ from include.load.processor import ProcessorClock, ProcessorUse
 from include.load.record import RequestLog, RequestRow
 from include.load.reuse import ConnectionUse
 from include.load.schedule import Due, schedule
-from include.perf.catalogue.expectation import Check
-from include.perf.load.load_plan import UNFINISHED, GeneratorLog, LoadPlan
+from include.load.thinking import ThinkingUsers
+from include.perf.catalogue.journey import CLEAN_UP_S
+from include.perf.load.load_plan import JOURNEY, STEP, UNFINISHED, GeneratorLog, LoadPlan
 from include.perf.model.histogram import Histogram
 from include.perf.runs.figures import COMPLETED
 
@@ -38,46 +41,6 @@ ASKS_TO_WAIT = (429, 503)
 """Statuses whose ``Retry-After`` makes them a kind of their own: the service limits its load on purpose."""
 
 
-@dataclass(slots=True)
-class Arrival:
-    """One request that is due; times are in seconds after the start of the schedule."""
-
-    due_s: float
-    requests: "EndpointRequests"
-    wire: bytes
-    is_measured: bool
-    released_s: float
-    started_s: float = -1.0
-    ended_s: float = -1.0
-    user: Any = None
-
-
-class FilledRequests(Protocol):
-    """Requests that are filled in when they are due."""
-
-    def start(self, started_at: float) -> None:
-        """Set when the schedule starts, in Unix seconds."""
-
-    def wire(self, row: int, moment: Due) -> bytes:
-        """Return the bytes of a request."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndpointRequests:
-    """All requests to one endpoint, as bytes for the wire, and the check of their answers.
-
-    Attributes:
-        slots: fills the requests when they are due; ``None`` if nothing of them is filled in.
-    """
-
-    name: str
-    method: str
-    weight: int
-    wires: Sequence[bytes]
-    check: Check
-    slots: FilledRequests | None = None
-
-
 class Drive:
     """One load, from the first arrival to the last answer; with several workers, the share of this one.
 
@@ -86,7 +49,12 @@ class Drive:
     """
 
     def __init__(
-        self, plan: LoadPlan, endpoints: Sequence[EndpointRequests], log: RequestLog, poller: Poller, worker: int = 0
+        self,
+        plan: LoadPlan,
+        endpoints: Sequence[EndpointRequests | JourneyCarrier],
+        log: RequestLog,
+        poller: Poller,
+        worker: int = 0,
     ) -> None:
         self._plan = plan
         self._endpoints = endpoints
@@ -101,15 +69,22 @@ class Drive:
             release=self._release,
             on_fault=self._stop_at_fault,
             grain_s=grain_of(plan.load.peak_rate_rps / plan.workers),
+            reads_at_once=any(not isinstance(endpoint, EndpointRequests) for endpoint in endpoints),
         )
+        self._cleans_up = any(not isinstance(entry, EndpointRequests) and entry.cleans_up for entry in endpoints)
         self._deadline = make_alarm(self._on_deadline)
         self._is_deadline_set = False
         self._idle: list[Any] = []
         self._backlog: deque[Arrival] = deque()
         self._in_flight: dict[int, Arrival] = {}
-        self._drained, self._over = Event(), Event()
+        self._journeys: dict[int, Arrival] = {}
+        self._to_clean = 0
+        self._thinking = ThinkingUsers(make_alarm, lambda: time.perf_counter())
+        self._drained, self._over, self._quiet = Event(), Event(), Event()
         self._lags, self._recent_lags = Histogram(), Histogram()
         self.released = 0
+        self._measured_released = 0
+        self._further = 0
         self.is_measuring = False
         self._last_due_s = 0.0
         self._capped = 0
@@ -127,9 +102,19 @@ class Drive:
         return len(self._in_flight)
 
     @property
+    def due(self) -> int:
+        """Requests that were due: one of each released arrival, and the further ones of journeys."""
+        return self.released + self._further
+
+    @property
     def sent(self) -> int:
-        """Released arrivals whose requests were sent; the others wait for a free connection."""
-        return self.released - len(self._backlog) - self._never_sent
+        """Requests that were sent; the others wait for a free connection."""
+        return self.due - len(self._backlog) - self._never_sent
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the load is over."""
+        return self._over.is_set()
 
     @property
     def elapsed_s(self) -> float:
@@ -146,8 +131,7 @@ class Drive:
         self._start = start
         self._log.started_at = started_at
         for endpoint in self._endpoints:
-            if endpoint.slots is not None:
-                endpoint.slots.start(started_at)
+            endpoint.start(started_at)
         self._pacer.start(start)
         wait([self._pacer.all_released, self._over], count=1)
         self._over.wait(timeout=max(0.0, self._plan.total_s - self.elapsed_s))
@@ -159,6 +143,8 @@ class Drive:
     def await_end(self) -> None:
         """Wait until no more requests are sent; the record may be incomplete at that moment."""
         self._over.wait()
+        if self._cleans_up:
+            self._quiet.wait()
 
     def stop(self, reason: str) -> None:
         """End the load now; requests in flight count as unfinished."""
@@ -181,20 +167,57 @@ class Drive:
         while True:
             can_go_on = self._backlog and not self._over.is_set()
             arrival = self._backlog.popleft() if can_go_on else self._await_arrival(user)
-            arrival.started_s = time.perf_counter() - self._start
             arrival.user = user
-            key = id(arrival)
-            self._in_flight[key] = arrival
-            if len(self._in_flight) > self._peak:
-                self._peak = len(self._in_flight)
-            if not self._is_deadline_set:
-                self._watch_deadline_of(arrival)
-            outcome = self._send(connection, arrival)
-            if self._in_flight.pop(key, None) is None:
-                continue  # the load is over, and this request was recorded as unfinished
-            self._record(arrival, outcome)
-            if not self._in_flight and not self._backlog:
+            if isinstance(arrival.requests, EndpointRequests):
+                self.request(connection, arrival, arrival.requests)
+            else:
+                self._carry(connection, arrival, arrival.requests)
+            if not self._in_flight and not self._backlog and not self._journeys:
                 self._drained.set()
+
+    def request(self, connection: Connection, arrival: Arrival, requests: EndpointRequests) -> Outcome | None:
+        """Send a request and record it; return ``None`` if the load ended before, and recorded it as unfinished."""
+        arrival.started_s = time.perf_counter() - self._start
+        key = id(arrival)
+        self._in_flight[key] = arrival
+        busy = len(self._in_flight) + self._thinking.count
+        if busy > self._peak:
+            self._peak = busy
+        if not self._is_deadline_set:
+            self._watch_deadline_of(arrival)
+        outcome = self._send(connection, arrival, requests)
+        if self._in_flight.pop(key, None) is None:
+            return None
+        self._record(arrival, outcome)
+        return outcome
+
+    def _carry(self, connection: Connection, arrival: Arrival, carrier: JourneyCarrier) -> None:
+        self._journeys[id(arrival)] = arrival
+        self._to_clean += carrier.cleans_up
+        arrival.started_s = time.perf_counter() - self._start
+        try:
+            carrier.carry(self, connection, arrival)
+        except Exception as err:
+            self._stop_at_fault(err)
+            raise
+        finally:
+            self._to_clean -= carrier.cleans_up
+            if not self._to_clean and self.is_over:
+                self._quiet.set()
+
+    def end_journey(self, arrival: Arrival, error: str) -> None:
+        """Record a journey that has ended; one that the end of the load has ended is recorded already."""
+        if self._journeys.pop(id(arrival), None) is not None:
+            self._record(arrival, Outcome(arrival.status, arrival.size, error))
+
+    def wait_until(self, due_s: float) -> bool:
+        """Let a user think, or wait for its next try; return whether the load goes on."""
+        return not self.is_over and self._thinking.wait_until(self._start + due_s)
+
+    def begin_step(self, lag_s: float) -> None:
+        """Count a further request of a journey, and how late it is released."""
+        self._further += 1
+        self._recent_lags.add(lag_s)
 
     def _await_arrival(self, user: Any) -> Arrival:
         """Wait for an arrival; the user that became idle last gets the next one."""
@@ -207,8 +230,7 @@ class Drive:
             raise
         return arrival
 
-    def _send(self, connection: Connection, arrival: Arrival) -> Outcome:
-        requests = arrival.requests
+    def _send(self, connection: Connection, arrival: Arrival, requests: EndpointRequests) -> Outcome:
         try:
             answer = connection.send(arrival.wire, method=requests.method)
         except FAILURES as err:
@@ -222,7 +244,8 @@ class Drive:
         arrival.ended_s = max(arrival.started_s, answer.received - self._start)
         error = requests.check(answer.status, answer.body)
         if error is None:
-            return Outcome(answer.status, len(answer.body))
+            wrong = None if arrival.judge is None else arrival.judge(answer)
+            return Outcome(answer.status, len(answer.body), *(wrong or ()))
         if answer.has_retry_after and answer.status in ASKS_TO_WAIT:
             error += " (Retry-After)"
         return Outcome(answer.status, len(answer.body), error, example_of(answer.body))
@@ -233,10 +256,15 @@ class Drive:
         self._recent_lags.add(lag_s)
         self.released += 1
         self._last_due_s = due.due_s
+        self._measured_released += due.is_measured
         requests = self._endpoints[due.endpoint]
-        row = due.ordinal % len(requests.wires)
-        wire = requests.wires[row] if requests.slots is None else requests.slots.wire(row, due)
-        arrival = Arrival(due.due_s, requests, wire, due.is_measured, due.due_s + lag_s)
+        if isinstance(requests, EndpointRequests):
+            row = due.ordinal % len(requests.wires)
+            wire = requests.wires[row] if requests.slots is None else requests.slots.wire(row, due)
+            arrival = Arrival(due.due_s, requests, wire, due.is_measured, due.due_s + lag_s)
+        else:
+            arrival = Arrival(due.due_s, requests, b"", due.is_measured, due.due_s + lag_s)
+            arrival.due, arrival.number, arrival.part = due, due.number, JOURNEY
         if self._idle:
             self._idle.pop().switch(arrival)
         else:
@@ -270,18 +298,28 @@ class Drive:
 
     def _await_answers(self) -> None:
         """Wait for the answers to requests in flight, at most as long as the plan allows."""
-        if self._in_flight or self._backlog:
+        if self._in_flight or self._backlog or self._journeys:
             self._drained.clear()
             left_s = max(0.0, self._last_due_s + self._plan.drain_s - self.elapsed_s)
             wait([self._drained, self._over], timeout=left_s, count=1)
 
     def _finish(self) -> None:
-        """Record every request that has no answer."""
+        """Record every request that has no answer, and let journeys clean up."""
         self._over.set()
         self._pacer.close()
         self._read_arrived_answers()
         self._deadline.close()
         self._give_up_all()
+        self._thinking.end()
+        if self._to_clean:
+            self._quiet.wait(timeout=CLEAN_UP_S)
+            self._give_up_all()
+        self._quiet.set()
+
+    @property
+    def may_clean_up(self) -> bool:
+        """Whether a journey may still send the requests of its clean-up."""
+        return not self._quiet.is_set()
 
     def _read_arrived_answers(self) -> None:
         """Read the answers that have already arrived; in the hub, because users switch back to it when they finish."""
@@ -290,14 +328,19 @@ class Drive:
 
     def _give_up_all(self) -> None:
         """Give up every request that is in flight or waits; an answer that arrives later is ignored."""
-        self._never_sent, ended_s = len(self._backlog), self.elapsed_s
+        self._never_sent += len(self._backlog)
+        ended_s = self.elapsed_s
         in_flight, self._in_flight = self._in_flight, {}
+        journeys, self._journeys = self._journeys, {}
         backlog, self._backlog = self._backlog, deque()
-        for number, arrival in enumerate(chain(in_flight.values(), backlog), start=1):
+        for number, arrival in enumerate(chain(in_flight.values(), journeys.values(), backlog), start=1):
             arrival.ended_s = ended_s
             reason = "no answer when the load ended"
             if arrival.started_s < 0:
                 arrival.started_s, reason = ended_s, "never sent: all connections were busy"
+                if not isinstance(arrival.requests, EndpointRequests):
+                    first = replace(arrival, requests=arrival.requests.first, part=STEP)
+                    self._record(first, Outcome(error=UNFINISHED, example=reason))
             self._record(arrival, Outcome(error=UNFINISHED, example=reason))
             if number % GIVE_UP_BATCH == 0:
                 sleep(0)
@@ -314,6 +357,9 @@ class Drive:
             outcome.size,
             outcome.error,
             outcome.example,
+            arrival.number,
+            arrival.part,
+            arrival.secrets,
         )
         self._log.add(row)
 
@@ -339,6 +385,7 @@ class Drive:
         connections = connections or ConnectionUse()
         self.take_lags()
         use = self._use or self._processor.since_start()
+        has_journeys = any(not isinstance(entry, EndpointRequests) for entry in self._endpoints)
         started_at = self._log.started_at
         planned_end_s = self._plan.total_s
         end_s = planned_end_s if self._stopped_s is None else min(planned_end_s, self._stopped_s)
@@ -359,7 +406,9 @@ class Drive:
             capped=self._capped,
             clock_step_s=(time.time() - started_at) - self.elapsed_s,
             error_examples=self._log.examples,
-            feed_rows={requests.name: len(requests.wires) for requests in self._endpoints},
+            feed_rows={name: rows for entry in self._endpoints for name, rows in entry.feed_rows.items()},
             resent=connections.resent,
             requests_by_address=dict(connections.requests),
+            rows=self._log.rows if has_journeys else None,
+            measured_arrivals=self._measured_released if has_journeys else None,
         )

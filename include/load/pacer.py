@@ -39,6 +39,7 @@ class Pacer:
         release: takes an arrival and its lateness in seconds.
         on_fault: takes an error raised by a release; it must end the load, which would otherwise wait forever.
         grain_s: arrivals that are closer together are released together; see `grain_of`.
+        reads_at_once: whether answers are read as they arrive, because the next request of a journey waits for them.
 
     Attributes:
         all_released: set at the end of the schedule.
@@ -52,12 +53,14 @@ class Pacer:
         release: Callable[[Due, float], None],
         on_fault: Callable[[Exception], None],
         grain_s: float = 0.0,
+        reads_at_once: bool = False,
     ) -> None:
         self._schedule = schedule
         self._poller = poller
         self._release = release
         self._on_fault = on_fault
         self._grain_s = grain_s
+        self._near_s = -1.0 if reads_at_once else NEAR_S
         self._ahead: deque[Due] = deque()
         self._near: list[Due] = []
         self._alarm = make_alarm(self._ring)
@@ -124,7 +127,7 @@ class Pacer:
             return
         when = self._start + self._near[-1].due_s
         now = time.perf_counter()
-        if when - now > NEAR_S:
+        if when - now > self._near_s:
             self._poller.wake()
         else:
             self._poller.rest()

@@ -13,6 +13,7 @@ import platform
 import resource
 import signal
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,8 +22,10 @@ from gevent.event import Event
 
 from include.load.connection import Connection, ConnectionSettings
 from include.load.cookies import CookieConnection
-from include.load.drive import Drive, EndpointRequests
+from include.load.arrival import EndpointRequests, JourneyCarrier
+from include.load.drive import Drive
 from include.load.host import Host
+from include.load.journey import JourneyRequests
 from include.load.link import LoadProcessOrder, ParentLink
 from include.load.outcome import own_fault
 from include.load.poller import Poller, make_poller
@@ -79,7 +82,11 @@ def drive_load(link: ParentLink) -> None:
     tokens = CurrentTokens()
     requests = _requests(order, tokens)
     request_log = RequestLog(
-        order.rows, has_header=order.worker == 0, secrets=order.secrets.texts(), tokens=lambda: tokens.in_use
+        order.rows,
+        has_header=order.worker == 0,
+        secrets=order.secrets.texts(),
+        tokens=lambda: tokens.in_use,
+        has_journeys=bool(plan.journeys),
     )
     poller = make_poller()
     drive = Drive(plan, requests, request_log, poller, order.worker)
@@ -102,10 +109,19 @@ def drive_load(link: ParentLink) -> None:
     log.info("%d arrivals, %d finished, %d failed", drive.released, request_log.finished, request_log.failed)
 
 
-def _requests(order: LoadProcessOrder, tokens: CurrentTokens) -> Sequence[EndpointRequests]:
-    """Prepare the bytes of every request."""
+def _requests(order: LoadProcessOrder, tokens: CurrentTokens) -> Sequence[EndpointRequests | JourneyCarrier]:
+    """Prepare the bytes of every request; the steps of a journey belong together."""
     feed = read_feed(order.plan.folder / FEED_FILE)
-    return [_requests_of(order, feed, index, tokens) for index in range(len(feed.endpoints))]
+    kinds = [_requests_of(order, feed, index, tokens) for index in range(len(feed.endpoints))]
+    entries: list[EndpointRequests | JourneyCarrier] = []
+    for name, group in groupby(zip(feed.endpoints, kinds, strict=True), key=lambda kind: kind[0].journey):
+        if not name:
+            entries += [requests for _, requests in group]
+            continue
+        steps = [(requests, endpoint.slots) for endpoint, requests in group]
+        think = Draw(seed=order.plan.load.seed, worker=order.worker).of(f"think times of {name}")
+        entries.append(JourneyRequests(order.plan.journeys[name], steps, think))
+    return entries
 
 
 def _requests_of(order: LoadProcessOrder, feed: Feed, index: int, tokens: CurrentTokens) -> EndpointRequests:
@@ -121,7 +137,7 @@ def _requests_of(order: LoadProcessOrder, feed: Feed, index: int, tokens: Curren
     prepared = prepared_bytes(endpoint.method, feed.requests[index], settings, slots=endpoint.slots)
     slots: SlotRequests | None = None
     if endpoint.slots or prepared.signatures:
-        draw = Draw(seed=plan.load.seed, worker=order.worker, endpoint=index)
+        draw = Draw(seed=plan.load.seed, worker=order.worker, endpoint=index, journey=endpoint.journey)
         values = SlotValues(prepared.slots, feed.rows_of(endpoint), draw)
         slots = SlotRequests(prepared.wires, values, signatures=prepared.signatures)
     filled = slots if plan.token_header is None else TokenRequests(prepared.wires, slots, tokens)

@@ -25,7 +25,7 @@ class ProgressReport:
         report = {
             "elapsed_s": elapsed_s,
             "rate_rps": (drive.released - self._released) / since_s,
-            "due": drive.released,
+            "due": drive.due,
             "sent": drive.sent,
             "finished": log.finished,
             "failed": log.failed,

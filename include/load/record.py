@@ -9,7 +9,7 @@ from gevent import get_hub
 
 from include.load.cookies import ECHOED
 from include.load.outcome import EXAMPLE_BYTES
-from include.perf.load.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED
+from include.perf.load.load_plan import JOURNEY, JOURNEY_COLUMNS, REQUEST_COLUMNS, TIMED_OUT, UNFINISHED
 from include.perf.model.histogram import Histogram
 from include.perf.model.masking import Mask
 
@@ -38,6 +38,9 @@ class RequestRow(NamedTuple):
         started_s: when it was sent; later when every connection was busy.
         error: the kind of error, empty for a good answer.
         example: the text of the failed answer.
+        arrival: the number of the arrival, if it is a journey.
+        part: `STEP` or `JOURNEY` of `include.perf.load.load_plan`; empty for the request of an endpoint.
+        secrets: values that the example must not contain.
     """
 
     due_s: float
@@ -50,6 +53,9 @@ class RequestRow(NamedTuple):
     size: int
     error: str = ""
     example: str = ""
+    arrival: int | None = None
+    part: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 class _Example(NamedTuple):
@@ -79,10 +85,11 @@ class RequestLog:
         file: takes the compressed rows; written to from a thread.
         secrets: values that no example may contain.
         tokens: returns the tokens of the requests that may still be in flight, which none may contain either.
+        has_journeys: whether the record has `JOURNEY_COLUMNS`.
 
     Attributes:
         started_at: Unix time at which the schedule started; set before the first row.
-        rows, failed: rows written so far, and those with an error; up to date after a flush.
+        rows, failed: requests written so far, and those with an error; up to date after a flush.
         latencies: of the rows since the histogram was last taken; failures that were answered do not count.
         on_behind: called with an error when too many rows wait for the disk.
     """
@@ -94,12 +101,13 @@ class RequestLog:
         has_header: bool = True,
         secrets: Iterable[str] = (),
         tokens: Callable[[], tuple[str, ...]] = tuple,
+        has_journeys: bool = False,
     ) -> None:
+        columns = (*REQUEST_COLUMNS, *JOURNEY_COLUMNS) if has_journeys else REQUEST_COLUMNS
+        self._has_journeys = has_journeys
         self._file = file
         self._compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
-        self._compressed = [
-            self._compressor.compress(",".join(REQUEST_COLUMNS).encode() + b"\n" if has_header else b"")
-        ]
+        self._compressed = [self._compressor.compress(",".join(columns).encode() + b"\n" if has_header else b"")]
         self._secrets = tuple(secrets)
         self._tokens = tokens
         self._unwritten = 0
@@ -123,21 +131,26 @@ class RequestLog:
             self._digest()
 
     def _digest(self) -> None:
-        lines = []
+        lines, journeys = [], 0
         began = self.started_at
-        for due_s, phase, endpoint, status, released_s, started_s, ended_s, size, error, example in self._pending:
+        for row in self._pending:
+            due_s, phase, endpoint, status, released_s, started_s, ended_s, size, error, example, number, part, _ = row
             latency_s = ended_s - due_s
-            lines.append(
+            line = (
                 f"{began + due_s:.6f},{phase},{endpoint},{status},"
                 f"{released_s - due_s:.6f},{started_s - due_s:.6f},{ended_s - started_s:.6f},{latency_s:.6f},"
-                f"{size},{error}\n"
+                f"{size},{error}"
             )
+            lines.append(f"{line},{'' if number is None else number},{part}\n" if self._has_journeys else line + "\n")
+            if part == JOURNEY:
+                journeys += 1
+                continue
             if error:
                 self.failed += 1
-                self._keep_example(f"{endpoint} {error}", example, is_cut=size > EXAMPLE_BYTES)
+                self._keep_example(f"{endpoint} {error}", example, row.secrets, is_cut=size > EXAMPLE_BYTES)
             if not error or error in UNANSWERED:
                 self.latencies.add(latency_s)
-        self.rows += len(lines)
+        self.rows += len(lines) - journeys
         self._pending.clear()
         self._add(self._compressor.compress("".join(lines).encode()))
         if self._unwritten > MAX_UNWRITTEN_BYTES:
@@ -147,7 +160,7 @@ class RequestLog:
         self._compressed.append(data)
         self._unwritten += len(data)
 
-    def _keep_example(self, name: str, example: str, *, is_cut: bool) -> None:
+    def _keep_example(self, name: str, example: str, secrets: tuple[str, ...], *, is_cut: bool) -> None:
         """Keep the first example of a name.
 
         Args:
@@ -155,7 +168,7 @@ class RequestLog:
         """
         if name in self._examples or len(self._examples) >= MAX_EXAMPLES:
             return
-        self._examples[name] = _Example(example, is_cut, (*self._tokens(), *ECHOED.values))
+        self._examples[name] = _Example(example, is_cut, (*self._tokens(), *ECHOED.values, *secrets))
 
     @property
     def examples(self) -> dict[str, str]:

@@ -5,8 +5,7 @@ The process that ordered the load fetches and renews them. Here they only arrive
 
 from collections.abc import Sequence
 
-from include.load.schedule import Due
-from include.perf.load.slots import SlotRequests
+from include.perf.load.slots import Moment, SlotRequests
 
 PLACE = "\x00"
 """Stands for the token in a prepared request; neither a path nor a header can have it."""
@@ -55,7 +54,7 @@ class TokenRequests:
         if self._slots is not None:
             self._slots.start(started_at)
 
-    def wire(self, row: int, moment: Due) -> bytes:
+    def wire(self, row: int, moment: Moment) -> bytes:
         """Return the bytes of a request."""
         wire = self._wires[row] if self._slots is None else self._slots.wire(row, moment)
         return wire.replace(_PLACE, self._tokens.of(moment.number), 1)

@@ -10,8 +10,9 @@ from typing import Any
 import gevent
 import pandas as pd
 
+from include.load.arrival import EndpointRequests
 from include.load.connection import Connection, ConnectionSettings
-from include.load.drive import Drive, EndpointRequests
+from include.load.drive import Drive
 from include.load.host import Host
 from include.load.poller import make_poller
 from include.load.record import RequestLog

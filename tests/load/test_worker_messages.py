@@ -47,6 +47,7 @@ def test_every_progress_report_has_the_agreed_form() -> None:
     drive = SimpleNamespace(
         elapsed_s=1.5,
         released=3,
+        due=3,
         sent=3,
         in_flight=1,
         is_measuring=True,

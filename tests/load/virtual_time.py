@@ -13,7 +13,8 @@ from gevent import get_hub, getcurrent
 from include.load import drive as drive_module
 from include.load import pacer as pacer_module
 from include.load.answer import Answer
-from include.load.drive import Drive, EndpointRequests
+from include.load.arrival import EndpointRequests, JourneyCarrier
+from include.load.drive import Drive
 from include.load.poller import LoopPoller
 from include.load.record import RequestLog, RequestRow
 from include.perf.load.load_plan import GeneratorLog, LoadPlan
@@ -104,21 +105,25 @@ NEVER = 1e9
 
 @dataclass(slots=True, kw_only=True)
 class _Target:
-    """A connection to a target whose reactions a test defines."""
+    """A connection to a target whose reactions a test defines; ``answers`` are by request, else all are the same."""
 
     time: VirtualTime
     react: Reaction
     status: int = 200
     body: bytes = b"{}"
+    answers: Callable[[bytes], Answer] | None = None
     sent: list[float] = field(default_factory=list)
+    wires: list[bytes] = field(default_factory=list)
 
     def send(self, wire: bytes, *, method: str) -> Answer:
         self.sent.append(self.time.now)
+        self.wires.append(wire)
         reaction = self.react(wire)
         if isinstance(reaction, Exception):
             raise reaction
         self.time.wait(reaction)
-        return replace(Answer(self.status, self.body), received=self.time.now)
+        answer = self.answers(wire) if self.answers else Answer(self.status, self.body)
+        return replace(answer, received=self.time.now)
 
 
 class _Rows(RequestLog):
@@ -142,7 +147,7 @@ class VirtualLoad:
         self,
         time: VirtualTime,
         plan: LoadPlan,
-        requests: Sequence[EndpointRequests],
+        requests: Sequence[EndpointRequests | JourneyCarrier],
         react: Reaction,
         *,
         worker: int = 0,

@@ -1,0 +1,131 @@
+"""Journeys by real load processes, against a gateway of known truth."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from include.perf.adapters.generator.locust_generator import LocustGenerator
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.service import Service
+from include.perf.load.generator import Progress
+from include.perf.load.load_plan import JOURNEY_COLUMNS, REQUEST_COLUMNS
+from include.perf.load.service_secrets import ServiceSecrets
+from include.perf.load.staging import build_feed
+from include.perf.measure.measurement import measure
+from include.perf.measure.request_rows import read_record, read_requests
+from include.perf.measure.validity import load_problems
+from include.perf.runs.results_store import FEED_FILE, REQUESTS_FILE
+from tests.fakes.small_catalogue import write_csv
+from tests.order_gateway import LIFE_CYCLE, OrderGateway
+from tests.perf.adapters.generator.test_locust_stops import NOISE, Stop
+from tests.real_loads import Onlooker, loads_of, order_for, service_at
+
+pytestmark = pytest.mark.integration
+
+LOAD = LoadProfile(rate_rps=40, duration_s=10, warmup_s=0, max_concurrency=200)
+DUE = 400  # 40/s × 10 s
+STOPPED_WITHIN_S = 5.0
+
+
+def run(folder: Path, url: str, watch: Any, *, load: LoadProfile = LOAD, **changes: Any) -> Service:
+    """Drive a load of journeys to its end, and check that none of its processes is left."""
+    service = service_at(url, **({"endpoints": [LIFE_CYCLE]} | changes))
+    folder.mkdir()
+    build_feed(write_csv(folder.parent / "data.csv"), service, load).write(folder / FEED_FILE)
+    LocustGenerator(credentials=lambda _: ServiceSecrets()).run(order_for(service, load, folder), watch=watch)
+    assert loads_of(folder) == []
+    return service
+
+
+def rows_of(folder: Path) -> pd.DataFrame:
+    return read_requests(folder / REQUESTS_FILE, (*REQUEST_COLUMNS, *JOURNEY_COLUMNS))
+
+
+def test_journeys_follow_the_schedule_while_the_service_stalls(tmp_path: Path) -> None:
+    """The service answers nothing for a second: journeys are due as before, and each step shows the wait as latency.
+
+    Known truth: who asks within the stall is answered at its end.
+    """
+    gateway = OrderGateway()
+
+    def on_progress(progress: Progress) -> None:
+        if progress.elapsed_s >= 3.0 and gateway.stall == (0.0, 0.0):
+            gateway.stall = (time.time() + 0.5, time.time() + 1.5)
+
+    with gateway.serve() as server:
+        run(tmp_path / "run", server.url, Onlooker(on_progress))
+    figures = measure(tmp_path / "run")
+    assert [problem for problem in load_problems(LOAD, figures) if not problem.startswith(NOISE)] == []
+
+    requests, journeys = read_record(tmp_path / "run" / REQUESTS_FILE)
+    (life,) = figures.journeys
+    assert (life.name, life.due, life.abandoned) == ("life", DUE, 0)
+    assert len(journeys) == DUE
+    assert figures.due == len(requests) == len(gateway.served)
+    gaps = journeys["due_at"].sort_values().diff().dropna()
+    assert gaps.to_numpy() == pytest.approx(1 / 40, abs=1e-5)
+
+    truth = Counter(line.split("/")[1].split(" ")[0] for line, _, _ in gateway.served)
+    names = Counter(requests["endpoint"])
+    assert names["life/quote"] == names["life/place"] == names["life/cancel"] == DUE
+    assert truth["quotes"] == DUE
+    begins, ends = gateway.stall
+    for name, least in (("life/quote", 20), ("life/place", 5), ("life/poll", 1)):
+        inside = requests[
+            (requests["endpoint"] == name)
+            & requests["due_at"].between(begins + 0.02, ends - 0.02)
+            & (requests["service_time_s"] > 0.05)
+        ]
+        assert len(inside) >= least, name
+        assert (inside["due_at"] + inside["latency_s"]).to_numpy() == pytest.approx(ends, abs=0.1)
+    assert gateway.placed == DUE
+    assert gateway.open == set()
+
+
+def test_each_row_has_its_journey_and_its_step(tmp_path: Path) -> None:
+    """By the number of the arrival: its steps follow one another, and the pauses are as long as they say."""
+    with OrderGateway().serve() as server:
+        run(tmp_path / "run", server.url, Onlooker())
+    rows = rows_of(tmp_path / "run")
+    assert set(rows["part"]) == {"step"}
+    assert rows["arrival"].nunique() == DUE
+    for _, journey in rows.groupby("arrival"):
+        steps = journey.sort_values("due_at")
+        names = [name.removeprefix("life/") for name in steps["endpoint"]]
+        assert names[:3] == ["quote", "place", "poll"]
+        assert names[-1] == "cancel"
+        ends = (steps["due_at"] + steps["latency_s"]).to_numpy()
+        pauses = steps["due_at"].to_numpy()[1:] - ends[:-1]
+        assert pauses[:2] == pytest.approx([0.2, 0.05], abs=2e-5)
+        assert pauses[2:-1] == pytest.approx([0.05] * (len(names) - 4), abs=2e-5)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_load_that_is_stopped_leaves_no_order_open(tmp_path: Path, workers: int) -> None:
+    """Some orders are on their way, some users think, some look at their orders when the load is stopped."""
+    gateway = OrderGateway(place_s=0.1)
+    stop = Stop(after_s=3.0)
+    load = LOAD.model_copy(update={"duration_s": 60, "workers": workers})
+    with gateway.serve() as server:
+        run(tmp_path / "run", server.url, stop, load=load)
+        assert stop.at is not None
+        assert gateway.placed > 80
+        assert gateway.open == set()
+        assert max(came for _, came, _ in gateway.served) - stop.at <= STOPPED_WITHIN_S
+    figures = measure(tmp_path / "run")
+    (life,) = figures.journeys
+    assert life.abandoned > 0
+    assert life.reasons == {"unfinished": life.abandoned}
+
+
+def test_without_finally_the_orders_of_a_stopped_load_stay_open(tmp_path: Path) -> None:
+    """This is what the test before would have found."""
+    gateway = OrderGateway()
+    endpoints = [{name: value for name, value in LIFE_CYCLE.items() if name != "finally"}]
+    with gateway.serve() as server:
+        run(tmp_path / "run", server.url, Stop(after_s=2.0), endpoints=endpoints)
+        assert len(gateway.open) == gateway.placed > 40
