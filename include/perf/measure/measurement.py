@@ -11,6 +11,10 @@ look fast.
 **Throughput** = good answers received within the measured window / length of the window. Answers received after the
 window, while the load waits for its last requests, do not count: otherwise a service that handles half the rate would
 show the full rate, only late.
+
+**Journeys.** All of these are made of requests, also where a request is a step of a journey, so none counts twice. A
+journey as a whole has figures of its own: it fails if it does not reach its end, and its latency counts under the same
+rule as that of a request.
 """
 
 from collections.abc import Mapping
@@ -23,7 +27,7 @@ import pandas as pd
 from include.perf.load.load_plan import TIMED_OUT, UNFINISHED, GeneratorLog
 from include.perf.measure.distribution import distribution_csv
 from include.perf.measure.refusals import kind_of, refusals_in, refusals_of
-from include.perf.measure.request_rows import read_requests
+from include.perf.measure.request_rows import read_record
 from include.perf.measure.stalls import stalls_of
 from include.perf.model.errors import LoadError
 from include.perf.model.file_reader import read_item
@@ -31,7 +35,14 @@ from include.perf.model.file_writer import write_atomically
 from include.perf.model.histogram import LEAST_S, STEP_RATIO, Histogram
 from include.perf.model.json_files import from_json
 from include.perf.model.metric import LATENCY_SHARES, METRICS, MetricValue
-from include.perf.runs.figures import EndpointFigures, ErrorGroup, GeneratorFigures, LoadFigures, Window
+from include.perf.runs.figures import (
+    EndpointFigures,
+    ErrorGroup,
+    GeneratorFigures,
+    JourneyFigures,
+    LoadFigures,
+    Window,
+)
 from include.perf.runs.results_store import DISTRIBUTION_FILE, GENERATOR_FILE, REQUESTS_FILE, TIMESERIES_FILE, max_bytes
 
 BLOCK_S, MIN_BLOCKS = 60, 5
@@ -58,12 +69,12 @@ def measure(folder: Path) -> LoadFigures:
         LoadError: the record is missing or invalid.
     """
     log = _read_log(folder / GENERATOR_FILE)
-    rows = read_requests(folder / REQUESTS_FILE, COLUMNS)
+    rows, journeys = read_record(folder / REQUESTS_FILE, COLUMNS)
     seconds = per_second(rows, started_at=log.started_at)
     table = seconds.to_csv(index=False, float_format="%.6f").encode()
     write_atomically(folder / TIMESERIES_FILE, table, follow_link=False)
     write_atomically(folder / DISTRIBUTION_FILE, distribution_csv(_steps(rows)), follow_link=False)
-    return figures(rows, log)
+    return figures(rows, log, journeys=journeys)
 
 
 def _read_log(path: Path) -> GeneratorLog:
@@ -121,8 +132,13 @@ def _went_out(rows: pd.DataFrame) -> "pd.Series[bool]":
     return (rows["error"] != UNFINISHED) | (rows["service_time_s"] > 0)
 
 
-def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
-    """Return the figures of the measured window."""
+def figures(rows: pd.DataFrame, log: GeneratorLog, *, journeys: pd.DataFrame | None = None) -> LoadFigures:
+    """Return the figures of the measured window.
+
+    Args:
+        rows: of the requests.
+        journeys: the rows of journeys as a whole.
+    """
     measured = rows[rows["phase"] == "measured"]
     window = Window(start=_utc(log.measured_from), end=_utc(log.measured_to))
     failed = int((measured["error"] != "").sum())
@@ -144,6 +160,7 @@ def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
         measured_arrivals=log.measured_arrivals,
         metrics=_client_metrics(measured, delivered=_delivered(rows, log), window=window),
         endpoints=_endpoints(measured, log),
+        journeys=() if journeys is None else _journeys(journeys[journeys["phase"] == "measured"]),
         errors=_errors(measured, log, refusals),
         generator=_generator(measured, log),
         within_run=_within_run(measured, log),
@@ -216,6 +233,19 @@ def _endpoints(measured: pd.DataFrame, log: GeneratorLog) -> tuple[EndpointFigur
             due=len(rows),
             failed=int((rows["error"] != "").sum()),
             rows=log.feed_rows.get(str(name), 0),
+            **_latencies(rows),
+        )
+        for name, rows in measured[["endpoint", "latency_s", "error"]].groupby("endpoint", observed=True, sort=True)
+    )
+
+
+def _journeys(measured: pd.DataFrame) -> tuple[JourneyFigures, ...]:
+    return tuple(
+        JourneyFigures(
+            name=str(name),
+            due=len(rows),
+            abandoned=int((rows["error"] != "").sum()),
+            reasons={str(kind): int(n) for kind, n in rows["error"].value_counts().items() if kind and n},
             **_latencies(rows),
         )
         for name, rows in measured[["endpoint", "latency_s", "error"]].groupby("endpoint", observed=True, sort=True)

@@ -1,10 +1,15 @@
-"""A smoke run: a few requests to every endpoint of a service, one after another, to see whether it answers."""
+"""A smoke run: a few requests to every endpoint of a service, one after another, to see whether it answers.
 
-from collections.abc import Iterator, Sequence
+Each journey is taken once, with its clean-up; its user does not think.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.expectation import Expectation
+from include.perf.catalogue.journey import Journey
 from include.perf.catalogue.service import Service
 from include.perf.guards.hosts import allowed_addresses
 from include.perf.load.examples import example_requests
@@ -15,6 +20,7 @@ from include.perf.model.errors import TargetError
 from include.perf.model.metric import Unit
 from include.perf.model.numbers import format_value
 from include.perf.model.text import one_line
+from include.perf.pipeline.journey_trial import JourneyTrial, StepTrial
 from include.perf.pipeline.outside import Outside
 from include.perf.reporting.markdown_text import table
 
@@ -68,11 +74,28 @@ def smoke(name: str, outside: Outside) -> list[SmokeResult]:
     return list(try_endpoints(service, feed, outside.target, addresses))
 
 
-def try_endpoints(service: Service, feed: Feed, target: Target, addresses: Sequence[str]) -> Iterator[SmokeResult]:
-    """Send the first, the middle and the last request of each endpoint, and yield how the endpoint answered."""
-    for index, (endpoint, requests) in enumerate(zip(service.endpoints, feed.requests, strict=True)):
-        rows = _first_middle_last(len(requests))
-        yield _try(service, endpoint, list(example_requests(feed, index, rows)), target, addresses)
+def try_endpoints(
+    service: Service,
+    feed: Feed,
+    target: Target,
+    addresses: Sequence[str],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[SmokeResult]:
+    """Send the first, the middle and the last request of each endpoint, and yield how the endpoint answered.
+
+    Args:
+        sleep: waits for so many seconds before a step of a journey is tried again.
+    """
+    index = 0
+    for entry in service.endpoints:
+        if isinstance(entry, Journey):
+            trial = JourneyTrial(service, entry, feed, index, target=target, addresses=addresses, sleep=sleep)
+            yield from (_of_step(service, found, target) for found in trial.results())
+        else:
+            rows = _first_middle_last(len(feed.requests[index]))
+            yield _try(service, entry, list(example_requests(feed, index, rows)), target, addresses)
+        index += len(entry.requests)
 
 
 def smoke_in_words(results: Sequence[SmokeResult]) -> str:
@@ -119,6 +142,21 @@ def _try(
         failed=len(problems),
         slowest_s=max(times, default=None),
         problem=problems[0][1] if problems else None,
+    )
+
+
+def _of_step(service: Service, found: StepTrial, target: Target) -> SmokeResult:
+    problem = found.problem
+    if problem is not None and found.answer is not None:
+        problem = f"{problem}: {_shown(service, found.answer, target)}"
+    return SmokeResult(
+        service=service.name,
+        endpoint=found.step.name,
+        path=f"{found.step.method} {found.request.target}",
+        sent=found.sent,
+        failed=int(problem is not None),
+        slowest_s=found.answer.took_s if found.answer else None,
+        problem=problem,
     )
 
 

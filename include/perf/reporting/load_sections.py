@@ -123,6 +123,38 @@ def endpoints_section(record: RunRecord) -> Section | None:
     return Section("Endpoints", (Table(caption="Requests and latency by endpoint", columns=columns, rows=rows),))
 
 
+def journeys_section(record: RunRecord) -> Section | None:
+    """Return a table of the journeys as a whole, and why some were abandoned; ``None`` without journeys."""
+    if not record.journeys:
+        return None
+    rows = tuple(
+        (
+            journey.name,
+            _count(journey.due),
+            f"{_count(journey.abandoned)}{_share(journey.abandoned, journey.due)}",
+            *(
+                format_value(value, Unit.SECONDS)
+                for value in (journey.latency_p50, journey.latency_p95, journey.latency_p99)
+            ),
+        )
+        for journey in record.journeys
+    )
+    figures = ("Due", "Abandoned", "p50", "p95", "p99")
+    columns = (Column("Journey"), *(Column(title, is_figure=True) for title in figures))
+    table = Table(caption="Journeys from their due time to their last answer", columns=columns, rows=rows)
+    return Section("Journeys", (table, *_reasons_of(record)))
+
+
+def _reasons_of(record: RunRecord) -> Iterator[Block]:
+    reasons = tuple(
+        f"{_count(number)} × {journey.name}: {reason}"
+        for journey in record.journeys
+        for reason, number in sorted(journey.reasons.items(), key=lambda found: -found[1])
+    )
+    if reasons:
+        yield Bullets(reasons)
+
+
 def errors_section(record: RunRecord) -> Section | None:
     """Return failed requests by kind, the most frequent first; ``None`` where failures were not grouped."""
     if not record.errors:

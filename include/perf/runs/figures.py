@@ -41,6 +41,25 @@ class EndpointFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JourneyFigures:
+    """The figures of one journey as a whole in the measured window; latencies in seconds, from due time to last answer.
+
+    Attributes:
+        due: how often it was due; each is one arrival.
+        abandoned: how often it did not reach its end.
+        reasons: how often for each reason, such as ``abandoned at orders/quote``.
+    """
+
+    name: Name
+    due: Count
+    abandoned: Count
+    latency_p50: Amount | None
+    latency_p95: Amount | None
+    latency_p99: Amount | None
+    reasons: Mapping[Name, Count] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorGroup:
     """The failed requests of one kind, with an example."""
 
@@ -143,6 +162,7 @@ class LoadFigures:
         metrics: the client-side metrics by name.
         within_run: by metric, standard deviation of the logarithm of its values per minute; empty for a short run.
         refusals: those that began in mid-run; ``None`` without any.
+        journeys: as a whole; their steps are among ``endpoints``.
     """
 
     started_at: datetime
@@ -164,6 +184,7 @@ class LoadFigures:
     refusals: RefusedRequests | None = None
     recorded: int | None = None
     measured_arrivals: int | None = None
+    journeys: tuple[JourneyFigures, ...] = ()
 
     @property
     def expected_rows(self) -> int:

@@ -27,7 +27,7 @@ from include.perf.model.bounds import (
     Text,
 )
 from include.perf.model.metric import MetricValue, Unit
-from include.perf.runs.figures import EndpointFigures, ErrorGroup, GeneratorFigures, Stall, Window
+from include.perf.runs.figures import EndpointFigures, ErrorGroup, GeneratorFigures, JourneyFigures, Stall, Window
 
 SCHEMA_VERSION = 1
 
@@ -76,6 +76,8 @@ class Severity(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSummary:
     """The ``load`` part of the record: requested and achieved.
+
+    The rates are those of arrivals. The counts are those of requests, of which a journey has several.
 
     Attributes:
         requested_rate_rps: mean over the measured window.
@@ -225,6 +227,13 @@ def _checked_endpoints(endpoints: tuple[EndpointFigures, ...]) -> tuple[Endpoint
     return endpoints
 
 
+def _checked_journeys(journeys: tuple[JourneyFigures, ...]) -> tuple[JourneyFigures, ...]:
+    for journey in journeys:
+        if journey.abandoned > journey.due:
+            raise ValueError(f"abandoned ({journey.abandoned}) must not be more than due ({journey.due})")
+    return journeys
+
+
 def _checked_window(window: Window | None) -> Window | None:
     if window is not None and not 0 <= window.duration_s <= MAX_SECONDS:
         raise ValueError(f"the end ({window.end}) must be after the start ({window.start}), by at most a year")
@@ -254,6 +263,7 @@ class RunRecord:
         within_run: by metric, standard deviation of the logarithm of its values per minute.
         deploy_version: the version that the service reports.
         stalls: periods in which the service answered nothing although requests were waiting, warm-up included.
+        journeys: as a whole; their steps are among ``endpoints``.
     """
 
     run_id: Name
@@ -284,6 +294,7 @@ class RunRecord:
     within_run: Mapping[Name, Amount] = field(default_factory=dict)
     deploy_version: Name | None = None
     stalls: Annotated[tuple[Stall, ...], Field(max_length=MAX_ITEMS)] = ()
+    journeys: Annotated[tuple[JourneyFigures, ...], Field(max_length=MAX_ITEMS), AfterValidator(_checked_journeys)] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def value_of(self, metric: str) -> float | None:

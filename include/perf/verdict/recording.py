@@ -151,6 +151,7 @@ def record_of(
         within_run=load.within_run if load else {},
         deploy_version=run.deployed.after,
         stalls=load.stalls if load else (),
+        journeys=load.journeys if load else (),
     )
 
 

@@ -150,4 +150,4 @@ def _exchange(wire: _Wire, request: bytes, method: str) -> Answered:
     """Send a request and read the response, at most one byte more than `MAX_BYTES`."""
     wire.send(request)
     answer = AnswerReader(wire.receive, method=method, max_body_bytes=MAX_BYTES).read()
-    return Answered(status=answer.status, body=answer.body)
+    return Answered(status=answer.status, body=answer.body, head=answer.head, cookies=answer.cookies)
