@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from bellwether.web.access import Visitor
 from bellwether.web.guarded import SourceGuards
 from bellwether.web.lanes import Busy, CallOverdue, Lane, result_of
+from bellwether.web.site import NotFound
 from bellwether.web.sources import Freshness
 from include.perf.model.errors import StoreError
 
@@ -32,6 +33,10 @@ class Overloaded(StoreError):
 
     def __init__(self) -> None:
         super().__init__("too many requests are waiting for their sources; nothing was done, so try again in a while")
+
+
+class NotInOldState(StoreError):
+    """Something is not in the last known state of a source that does not answer: it may exist nevertheless."""
 
 
 class Late(StoreError):
@@ -73,6 +78,11 @@ class Isolation:
                 return endpoint(**values)
             except StoreError as err:
                 return self._unavailable(request, err)
+            except NotFound as err:
+                stale = request.state.freshness.stale
+                if not stale:
+                    raise
+                return self._unavailable(request, NotInOldState(f"{err}; this is unknown now, because {stale[0].why}"))
             finally:
                 with self._lock:
                     self._shared.pop(key, None)

@@ -235,6 +235,25 @@ def test_a_store_that_fails_is_like_one_that_hangs(pages: Pages, hanging: Source
     assert re.match(r"As of .*, 4 min ago: .*alerts\.json is not an alert book; repair it", sentence)
 
 
+@pytest.mark.parametrize("path", ["/runs/engine/calm/run-9", "/compare?run=run-1&run=run-9", "/dag-runs/x/y"])
+def test_what_an_old_state_does_not_have_may_exist(pages: Pages, hanging: Sources, path: str) -> None:
+    """While the results store is gone, "no such run" would be wrong for one that finished since."""
+    assert get(pages, path).status_code == 404
+    pages.clock.now += timedelta(minutes=4)
+    pages.store.root.rename(pages.store.root.with_name("away"))
+    for page in (MATRIX, CELL, METRICS):
+        assert get(pages, page).status_code == 200
+    (sentence,) = notices(get(pages, MATRIX))
+    assert re.match(r"As of .*, 4 min ago: the results store .* is gone; is its file system mounted\?", sentence)
+    assert state_at(get(pages, METRICS)) == pages.clock.now.timestamp() - 240
+    answer = get(pages, path)
+    assert answer.status_code == 503
+    assert "this is unknown now, because the results store" in answer.text
+    pages.store.root.with_name("away").rename(pages.store.root)
+    pages.clock.now += timedelta(minutes=4)
+    assert get(pages, path).status_code == 404
+
+
 def in_parallel(count: int, request: Callable[[int], httpx.Response]) -> list[httpx.Response]:
     """Send requests at the same time."""
     with ThreadPoolExecutor(count) as pool:
