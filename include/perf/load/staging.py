@@ -21,6 +21,7 @@ from include.perf.load.data_files import FileColumns
 from include.perf.load.feed import Feed, FeedEndpoint
 from include.perf.load.market_data import read_market_data
 from include.perf.load.request_template import RequestTemplate
+from include.perf.model.text import span
 
 ROWS_PER_ENDPOINT = 2_000
 """Different requests per endpoint: enough that the target's caches do not see only repeats, and small in memory."""
@@ -150,12 +151,28 @@ def _with_history(fields: pd.DataFrame) -> pd.DataFrame:
 
 def _with_window(fields: pd.DataFrame) -> pd.DataFrame:
     """Add the time window of each row: the 60 bars that end with it."""
-    gaps = fields.groupby("instrument")["timestamp"].diff().dropna().dt.total_seconds()
-    bar_s = _timeframe_s(gaps.median()) if len(gaps) else 60
+    bar_s = _timeframe_s(_cadence_s(fields))
     end = fields["timestamp"]
     start = end - pd.Timedelta(seconds=LOOKBACK_BARS * bar_s)
     end_text, start_text = _rfc3339(end), _rfc3339(start)
     return fields.assign(timeframe=TIMEFRAMES[bar_s], timestamp=end_text, end_time=end_text, start_time=start_text)
+
+
+def unusual_cadence(bars: pd.DataFrame) -> str | None:
+    """Return what is unusual about the distance of bars, as a sentence; ``None`` if it is that of a timeframe."""
+    cadence_s = _cadence_s(bars)
+    if cadence_s in TIMEFRAMES:
+        return None
+    return (
+        f"the rows of an instrument are mostly {span(cadence_s)} apart, which is the length of no usual bar; "
+        f"$timeframe is {TIMEFRAMES[_timeframe_s(cadence_s)]}"
+    )
+
+
+def _cadence_s(bars: pd.DataFrame) -> float:
+    """Return the median distance of the rows of an instrument; a minute if each has one row only."""
+    gaps = bars.groupby("instrument")["timestamp"].diff().dropna().dt.total_seconds()
+    return float(gaps.median()) if len(gaps) else 60.0
 
 
 def _rfc3339(times: "pd.Series[pd.Timestamp]") -> "pd.Series[str]":

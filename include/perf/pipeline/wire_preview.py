@@ -7,11 +7,12 @@ from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
+from include.perf.catalogue.template import placeholders_of
 from include.perf.load.examples import example_requests
 from include.perf.load.market_data import read_market_data
 from include.perf.load.request_bytes import single_request
 from include.perf.load.service_secrets import ServiceSecrets
-from include.perf.load.staging import prepared, request_fields
+from include.perf.load.staging import prepared, request_fields, unusual_cadence
 from include.perf.model.errors import collected
 from include.perf.model.masking import MASK
 
@@ -49,8 +50,18 @@ def problems_of_requests(catalogue: Catalogue, *, warn: Callable[[str], None]) -
     problems: list[str] = []
     for scenario in catalogue.scenarios.values():
         with collected(problems):
-            fields = request_fields(read_market_data(catalogue.data_path(scenario), warn=warn), seed=scenario.load.seed)
-            for service in catalogue.services_of(scenario):
+            data = catalogue.data_path(scenario)
+            bars = read_market_data(data, warn=warn)
+            services = catalogue.services_of(scenario)
+            if (unusual := unusual_cadence(bars)) and any(map(_names_timeframe, services)):
+                warn(f"{data}: {unusual}")
+            fields = request_fields(bars, seed=scenario.load.seed)
+            for service in services:
                 with collected(problems):
                     prepared(fields, service, scenario.load, rows=EXAMPLE_ROWS)
     return list(dict.fromkeys(problems))
+
+
+def _names_timeframe(service: Service) -> bool:
+    templates = [service.headers, *(request.templates for request in service.requests)]
+    return any(placeholder.name == "timeframe" for placeholder in placeholders_of(templates))

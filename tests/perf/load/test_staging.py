@@ -16,7 +16,7 @@ from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.template import FIELDS
 from include.perf.load.feed import Feed
 from include.perf.load.market_data import read_market_data
-from include.perf.load.staging import ROWS_PER_ENDPOINT, build_feed, request_fields
+from include.perf.load.staging import ROWS_PER_ENDPOINT, build_feed, request_fields, unusual_cadence
 from include.perf.model.errors import DataError
 from tests.fakes.small_catalogue import small_scenario, small_service, write_csv
 
@@ -183,6 +183,22 @@ def test_the_window_is_the_60_bars_before(tmp_path: Path, cadence_s: int, timefr
         assert end - start == timedelta(seconds=60 * bar_s)
         assert (row["timeframe"], row["end_time"]) == (timeframe, row["timestamp"])
         assert row["start_time"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("cadence_s", "sentence"),
+    [
+        (7200, None),
+        (7 * 86400, None),
+        (2700, "mostly 45 min apart, which is the length of no usual bar; $timeframe is M30"),
+        (3 * 86400, "mostly 72 h apart, which is the length of no usual bar; $timeframe is D1"),
+    ],
+)
+def test_bars_of_an_unusual_length_are_named(tmp_path: Path, cadence_s: int, sentence: str | None) -> None:
+    """Their timeframe is the next shorter one, and nobody would see that in the requests."""
+    bars = read_market_data(write_csv(tmp_path / "d.csv", cadence_s=cadence_s, instruments=PAIRS))
+    found = unusual_cadence(bars)
+    assert found == (sentence and f"the rows of an instrument are {sentence}")
 
 
 def test_indicators_by_their_definition(tmp_path: Path) -> None:
