@@ -230,7 +230,6 @@ def _contender(world: World, cell: CellOfNight) -> Contender:
         ),
         deploy_version=record.deploy_version,
         no_rerun=None,
-        hard_limits={},
     )
 
 

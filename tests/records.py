@@ -13,9 +13,11 @@ import numpy as np
 
 from include.perf.model.metric import METRICS, MetricValue
 from include.perf.runs.figures import COMPLETED, EndpointFigures, ErrorGroup, GeneratorFigures, Window
+from include.perf.runs.phrases import limit_sentence
 from include.perf.runs.record import (
     BaselineReference,
     Deviation,
+    ExceededLimit,
     LoadSummary,
     Provenance,
     RunRecord,
@@ -199,12 +201,14 @@ def regressed_record(*deviations: Deviation, **overrides: Any) -> RunRecord:
 
 
 def record_of(verdict: Verdict) -> RunRecord:
-    """Return a typical record of each of the seven verdicts."""
+    """Return a typical record of each verdict."""
     match verdict:
         case Verdict.PASS:
             return run_record()
         case Verdict.REGRESSION:
             return regressed_record()
+        case Verdict.OVER_LIMIT:
+            return over_limit_record()
         case Verdict.IMPROVEMENT:
             faster = deviation("latency_p95", 0.0300, severity=Severity.DIGEST)
             return regressed_record(faster, verdict=verdict)
@@ -218,6 +222,34 @@ def record_of(verdict: Verdict) -> RunRecord:
             return _invalid_record()
         case Verdict.SKIPPED:
             return _skipped_record()
+
+
+def exceeded_limit(**overrides: Any) -> ExceededLimit:
+    """Return an error rate of 8 %, beyond the limit of 5 %, in three runs."""
+    exceeded = ExceededLimit(
+        metric="error_rate",
+        unit=METRICS["error_rate"].unit,
+        limit=0.05,
+        value=0.08,
+        severity=Severity.CRITICAL,
+        evidence="confirmed by the median of 3 runs",
+    )
+    return replace(exceeded, **overrides)
+
+
+def over_limit_record(*exceeded: ExceededLimit, **overrides: Any) -> RunRecord:
+    """Return a run beyond its limits; by default 8 % of its requests failed, and nothing else changed."""
+    found = exceeded or (exceeded_limit(),)
+    changes: dict[str, Any] = {
+        "verdict": Verdict.OVER_LIMIT,
+        "reasons": tuple(f"{limit_sentence(limit)} ({limit.evidence})" for limit in found),
+        "metrics": metric_values(**{limit.metric: limit.value for limit in found if not limit.endpoint}),
+        "exceeded": found,
+        "limits": {"error_rate": 0.05},
+        "shifts": {"latency_p95": Shift(ratio=0.0071, absolute=0.0003)},
+        **overrides,
+    }
+    return run_record(**changes)
 
 
 def _invalid_record() -> RunRecord:

@@ -14,7 +14,7 @@ from include.perf.alerts.slack_messages import SlackWords
 from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.model.errors import DeliveryError
 from include.perf.runs.dag_run import DagRunName, results_of
-from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.record import RunRecord
 from tests.explorer.decisions import Kind, Operation
 from tests.explorer.world import Session
 from tests.fakes.channels import ChannelMessenger
@@ -99,7 +99,8 @@ def problems_of_alerts(session: Session, alerted: Sequence[RunRecord]) -> Iterat
         if message not in channels.posted:
             yield f"the alert {message} was written, but never posted"
     for record in alerted:
-        if record.verdict is Verdict.REGRESSION and record.reported_by is None:
-            wanted, cell = channel_of(record.service), f"{record.service} is slower under {record.scenario}"
+        if record.verdict.is_failure and record.reported_by is None:
+            what = "is over its limit" if record.exceeded else "is slower"
+            wanted, cell = channel_of(record.service), f"{record.service} {what} under {record.scenario}"
             if not any(channel == wanted and cell in text for channel, text in channels.texts.values()):
-                yield f"nobody was alerted to the regression {record.run_id}"
+                yield f"nobody was alerted to the {record.verdict} {record.run_id}"

@@ -67,8 +67,8 @@ def _is_of(record: RunRecord, load: TrueLoad) -> bool:
 
 def _problems_of_verdict(record: RunRecord, dag_run: DagRun) -> Iterator[str]:
     """Slow services regress, others do not."""
-    worse = record.verdict is Verdict.REGRESSION
-    compared = record.verdict in (Verdict.PASS, Verdict.REGRESSION, Verdict.IMPROVEMENT)
+    worse = record.verdict.is_failure
+    compared = worse or record.verdict in (Verdict.PASS, Verdict.IMPROVEMENT)
     if compared and worse != dag_run.is_slow and "rolled back" not in str(record.reasons):
         speed = "slow" if dag_run.is_slow else "as fast as ever"
         yield f"{record.run_id} is {record.verdict}, but the service was {speed}: {'; '.join(record.reasons)}"

@@ -102,7 +102,9 @@ class AlertWriter:
         """Store a silence, and post the acknowledgement in the thread of each open problem that it matches."""
         self.book.silences.append(silence)
         for problem in self.book.problems:
-            if problem.is_open and any(silence.covers(cell, name) for cell in problem.cells for name in problem.worst):
+            if problem.is_open and any(
+                silence.covers(cell, name) for cell in problem.cells for name in problem.metrics
+            ):
                 self.send(problem.channel, Event.ACKNOWLEDGED, acknowledged, problem_id=problem.id)
 
     def take_news(self, night: DagRunResults) -> News:

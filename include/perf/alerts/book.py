@@ -90,9 +90,9 @@ class Problem:
         id: id of the run that showed the problem first; for ``DAG_RUN`` the id of the DAG run.
         title: first line of its message; repeated when the message is marked as resolved.
         worst: by metric, the largest change that was reported, as a ratio without sign; infinite from a baseline of
-            zero.
-        levels: by metric, the baseline of the first cell when it was reported.
-        values: by metric, the value of the first cell when it was reported.
+            zero. For an exceeded limit, by its key (`ExceededLimit.key`), the largest distance from it.
+        levels: by metric, the baseline of the first cell when it was reported; by key, the limit.
+        values: by metric or key, the value of the first cell when it was reported.
         nights: number of nights with this problem.
         posted: place of its message; ``None`` until it is delivered, and for a messenger without threads.
         closed_at: when the problem ended.
@@ -121,6 +121,11 @@ class Problem:
     def is_open(self) -> bool:
         """Whether the problem has not ended yet."""
         return self.closed_at is None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that were reported, as a change or beyond a limit."""
+        return tuple(dict.fromkeys(name.rpartition(":")[2] for name in self.worst))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

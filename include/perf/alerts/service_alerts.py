@@ -13,7 +13,7 @@ from include.perf.alerts.alert_writer import AlertWriter, News
 from include.perf.alerts.book import Chart, Event, Links, Message, Problem, ProblemKind
 from include.perf.model.cell import CellName
 from include.perf.runs.dag_run import DagRunResults
-from include.perf.runs.record import Deviation, RunRecord, Severity, Verdict
+from include.perf.runs.record import Deviation, ExceededLimit, RunRecord, Severity, Verdict
 
 ATTACHED_CHARTS = ("comparison.png", "latency.png")
 
@@ -91,7 +91,8 @@ class ServiceAlerts:
         silenced = 0
         for group in _groups(news.night.records):
             new = {uri: record for uri, record in group.records.items() if uri in news.records}
-            loud = {uri: kept for uri, record in new.items() if (kept := self._without_silenced(record)).regressions}
+            kept = {uri: self._without_silenced(record) for uri, record in new.items()}
+            loud = {uri: record for uri, record in kept.items() if record.regressions or record.exceeded}
             silenced += len(new) - len(loud)
             if loud:
                 self._alert_problem(loud, lead=group.lead)
@@ -99,15 +100,22 @@ class ServiceAlerts:
         self._send_digest(news, silenced=silenced)
 
     def _without_silenced(self, record: RunRecord) -> RunRecord:
-        """Return a record without its silenced regressions."""
+        """Return a record without its silenced regressions and exceeded limits."""
         cell = _cell_of(record)
         active = [silence for silence in self.writer.book.silences if silence.is_active(self.writer.now)]
 
-        def is_silenced(deviation: Deviation) -> bool:
-            return deviation.is_worse and any(silence.covers(cell, deviation.metric) for silence in active)
+        def is_silenced(metric: str) -> bool:
+            return any(silence.covers(cell, metric) for silence in active)
 
-        kept = tuple(deviation for deviation in record.deviations if not is_silenced(deviation))
-        return replace(record, deviations=kept)
+        return replace(
+            record,
+            deviations=tuple(
+                deviation
+                for deviation in record.deviations
+                if not (deviation.is_worse and is_silenced(deviation.metric))
+            ),
+            exceeded=tuple(exceeded for exceeded in record.exceeded if not is_silenced(exceeded.metric)),
+        )
 
     def _alert_problem(self, group: Mapping[str, RunRecord], *, lead: str) -> None:
         """Open a problem, or update the open one of this cause or of these cells.
@@ -128,7 +136,7 @@ class ServiceAlerts:
             return
         seen = shared or self.writer.seen_again(known)
         merged = _merged(seen, found)
-        if _is_worse(seen, first.regressions, found.severity):
+        if _is_worse(seen, first, found.severity):
             message = self.words.worsened(records, seen, mention=mention)
             self.writer.put(merged, Event.WORSENED, message, charts=charts)
         else:
@@ -151,10 +159,24 @@ class ServiceAlerts:
             title="",
             opened_at=self.writer.now,
             last_seen_at=self.writer.now,
-            severity=_most_severe(deviation.severity for deviation in first.regressions),
-            worst={deviation.metric: _size(deviation) for deviation in first.regressions},
-            levels={deviation.metric: deviation.baseline for deviation in first.regressions},
-            values={deviation.metric: deviation.value for deviation in first.regressions},
+            severity=_most_severe(
+                [
+                    *(deviation.severity for deviation in first.regressions),
+                    *(exceeded.severity for exceeded in first.exceeded),
+                ]
+            ),
+            worst={
+                **{deviation.metric: _size(deviation) for deviation in first.regressions},
+                **{exceeded.key: _excess(exceeded) for exceeded in first.exceeded},
+            },
+            levels={
+                **{deviation.metric: deviation.baseline for deviation in first.regressions},
+                **{exceeded.key: exceeded.limit for exceeded in first.exceeded},
+            },
+            values={
+                **{deviation.metric: deviation.value for deviation in first.regressions},
+                **{exceeded.key: exceeded.value for exceeded in first.exceeded},
+            },
             last_lead=lead,
         )
 
@@ -202,7 +224,7 @@ class ServiceAlerts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Group:
-    """Runs of a night that regressed by one cause.
+    """Runs of a night with a problem of one cause.
 
     Attributes:
         lead: id of the lead run, whose record may be missing.
@@ -214,13 +236,13 @@ class _Group:
 
 
 def _groups(records: Mapping[str, RunRecord]) -> list[_Group]:
-    """Return the runs that regressed, grouped by cause.
+    """Return the runs that regressed or are beyond a limit, grouped by cause.
 
-    Where the lead run has no record, or one that shows no regression, the first of the others takes its place.
+    Where the lead run has no record, or one that shows no problem, the first of the others takes its place.
     """
     groups: dict[str, dict[str, RunRecord]] = {}
     for uri, record in records.items():
-        if record.verdict is Verdict.REGRESSION and record.regressions:
+        if record.verdict.is_failure and (record.regressions or record.exceeded):
             groups.setdefault(record.reported_by or record.run_id, {})[uri] = record
     return [
         _Group(lead=lead, records=dict(sorted(group.items(), key=lambda item: item[1].run_id != lead)))
@@ -278,12 +300,24 @@ def _is_healthy(record: RunRecord) -> bool:
     return record.verdict in HEALTHY and not _is_suspicious(record)
 
 
-def _is_worse(known: Problem, deviations: Iterable[Deviation], severity: Severity) -> bool:
-    """Whether a problem got worse: higher severity, another metric, or a significantly larger change."""
-    return severity.rank > known.severity.rank or any(
+def _is_worse(known: Problem, record: RunRecord, severity: Severity) -> bool:
+    """Whether a problem got worse: higher severity, another metric or limit, or a significantly larger change."""
+    if severity.rank > known.severity.rank:
+        return True
+    if any(
+        exceeded.key not in known.worst or _excess(exceeded) > MUCH_LARGER * known.worst[exceeded.key]
+        for exceeded in record.exceeded
+    ):
+        return True
+    return any(
         deviation.metric not in known.worst or _is_larger(deviation, known.worst[deviation.metric])
-        for deviation in deviations
+        for deviation in record.regressions
     )
+
+
+def _excess(exceeded: ExceededLimit) -> float:
+    """Return the distance of a value from its limit, as a ratio of the limit."""
+    return abs(exceeded.value - exceeded.limit) / exceeded.limit if exceeded.limit else math.inf
 
 
 def _is_larger(deviation: Deviation, reported: float) -> bool:
@@ -298,7 +332,7 @@ def _is_accepted(problem: Problem, record: RunRecord) -> bool:
     """Whether a healthy run still has the reported values, so that the baseline must have followed them."""
     changes = {name: problem.values[name] - level for name, level in problem.levels.items()}
     values = {name: record.metrics[name].value for name in changes if name in record.metrics}
-    return bool(changes) and all(
+    return bool(values) and all(
         value is not None and (value - problem.levels[name]) / changes[name] > HALFWAY
         for name, value in values.items()
         if changes[name]

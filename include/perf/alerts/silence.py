@@ -96,7 +96,7 @@ def acknowledge(
     silences = [
         _silence(replace(request, service=service, scenario=scenario, metric=metric), now=writer.now)
         for scenario in dict.fromkeys(cell.scenario for cell in problem.cells)
-        for metric in problem.worst
+        for metric in problem.metrics
     ]
     writer.book.silences += silences
     for silence in silences[:1]:

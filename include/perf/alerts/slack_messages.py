@@ -33,7 +33,7 @@ from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, Unit
 from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
-from include.perf.runs.phrases import change_of, improved, utc_window
+from include.perf.runs.phrases import change_of, exceeded_of, improved, utc_window
 from include.perf.runs.phrases import worsened as worse_of
 from include.perf.runs.record import Deviation, RunRecord, Severity, Verdict
 
@@ -50,8 +50,9 @@ SILENCED = ":no_bell:"
 DIGEST = ":memo:"
 
 _SUMMARY = {
+    "over a limit": (Verdict.OVER_LIMIT,),
     "worse": (Verdict.REGRESSION,),
-    "in line": (Verdict.PASS,),
+    "unchanged": (Verdict.PASS,),
     "better": (Verdict.IMPROVEMENT,),
     "without a baseline": (Verdict.NO_BASELINE, Verdict.NOT_COMPARABLE),
     "not judged": (Verdict.INVALID, Verdict.SKIPPED),
@@ -86,7 +87,12 @@ class SlackWords:
     def worsened(self, records: Sequence[RunRecord], problem: Problem, *, mention: str | None) -> Message:
         """Return the reply, also shown in the channel, for a problem that got worse."""
         lead, *others = records
-        lines = [_status(records, mention), *words.cause_line(records), *_since_first_alert(lead, problem)]
+        lines = [
+            _status(records, mention),
+            *words.cause_line(records),
+            *_limit_lines(lead),
+            *_since_first_alert(lead, problem),
+        ]
         blocks = {
             "deviations": section(lines),
             "other cells": section(_cells(lead, others)),
@@ -97,8 +103,10 @@ class SlackWords:
     def continues(self, records: Sequence[RunRecord], problem: Problem) -> Message:
         """Return the reply for a night in which the problem continues: ``still there, night 3: p95 +45 %``."""
         lead, *others = records
-        changes = [
-            _brief(deviation, _first_change(deviation, lead, problem)) for deviation in worse_of(lead)[:MAX_METRICS]
+        changes = [words.limit_figures(exceeded) for exceeded in exceeded_of(lead)[:MAX_METRICS]]
+        changes += [
+            _brief(deviation, _first_change(deviation, lead, problem))
+            for deviation in worse_of(lead)[: MAX_METRICS - len(changes)]
         ]
         what = ", ".join(changes) or "no significant change tonight"
         where = f"{fit([plain(lead.service)], 40)} " if others else ""
@@ -116,7 +124,7 @@ class SlackWords:
 
     def recovered(self, problem: Problem, records: Sequence[RunRecord]) -> Message:
         """Return the reply for a problem that is over: how long it lasted, and the values now."""
-        names = [name for name in METRICS if name in problem.worst] or ["latency_p95"]
+        names = [name for name in METRICS if name in problem.metrics] or ["latency_p95"]
         figures = ", ".join(_with_baseline(records[0], name) for name in names[:MAX_METRICS]) if records else ""
         line = f"back to normal after {counted(problem.nights, 'night')}"
         return reply(f"{line}: {figures}" if figures else line, icon=RESOLVED)
@@ -148,19 +156,17 @@ class SlackWords:
         return notice(line, list(filter(None, better + small + doubtful)), links, icon=DIGEST)
 
     def summary(self, records: Sequence[RunRecord], links: Links) -> Message:
-        """Return one line about a DAG run: ``market_open: 6 services, all in line with their baselines``."""
+        """Return one line about a DAG run: ``market_open: 6 services, no significant change``."""
         counts = {
             name: number
             for name, verdicts in _SUMMARY.items()
             if (number := len([record for record in records if record.verdict in verdicts]))
         }
         services = counted(len(records), "service")
-        if list(counts) != ["in line"]:
+        if list(counts) != ["unchanged"]:
             what = f": {', '.join(f'{number} {name}' for name, number in counts.items())}"
-        elif len(records) > 1:
-            what = ", all in line with their baselines"
         else:
-            what = ", in line with its baseline"
+            what = ", no significant change"
         return notice(f"{_scenario_of(records)}: {services}{what}", [], links)
 
 
@@ -193,10 +199,22 @@ def _opening(records: Sequence[RunRecord], mention: str | None) -> list[str]:
     if not lead.verdict.is_measured:
         return [f"• {escape(reason, 500)}" for reason in (*lead.validity, *lead.reasons)]
     changed = worse_of(lead) + improved(lead)
-    if lead.verdict is not Verdict.REGRESSION or not changed:
+    if not lead.verdict.is_failure or not (changed or lead.exceeded):
         return [f"• {escape(reason, 500)}" for reason in lead.reasons]
     lines = [_deviation(deviation, lead=changed[0], record=lead) for deviation in changed[:MAX_DEVIATIONS]]
-    return [_status(records, mention), *words.cause_line(records), *lines, *_rest(len(changed), MAX_DEVIATIONS)]
+    return [
+        _status(records, mention),
+        *words.cause_line(records),
+        *_limit_lines(lead),
+        *lines,
+        *_rest(len(changed), MAX_DEVIATIONS),
+    ]
+
+
+def _limit_lines(record: RunRecord) -> list[str]:
+    beyond = exceeded_of(record)
+    lines = [words.limit_line(exceeded, lead=beyond[0]) for exceeded in beyond[:MAX_DEVIATIONS]]
+    return [*lines, *_rest(len(beyond), MAX_DEVIATIONS)]
 
 
 def _deviation(deviation: Deviation, *, lead: Deviation, record: RunRecord) -> str:
@@ -213,6 +231,8 @@ def _status(records: Sequence[RunRecord], mention: str | None) -> str:
     if worse:
         parts.append(words.since(worse[0], now=lead.started_at))
         parts += [version] if (version := words.version(lead, worse[0])) else []
+    elif version := words.running_version(lead):
+        parts.append(version)
     mentioned = mention_of(mention) if severity is Severity.CRITICAL else ""
     return " · ".join(parts) + (f" {mentioned}" if mentioned else "")
 
@@ -253,8 +273,9 @@ def _cells(lead: RunRecord, others: Sequence[RunRecord]) -> list[str]:
 
 
 def _facts(record: RunRecord) -> dict[str, str]:
-    worse = worse_of(record) if record.verdict is Verdict.REGRESSION else ()
-    facts = {"Why": escape(worse[0].evidence, 400)} if worse else {}
+    worse = worse_of(record) if record.verdict.is_failure else ()
+    evidence = [*(exceeded.evidence for exceeded in exceeded_of(record)), *(deviation.evidence for deviation in worse)]
+    facts = {"Why": escape(evidence[0], 400)} if evidence else {}
     facts["Compared with"] = words.compared_with(record)
     return facts
 

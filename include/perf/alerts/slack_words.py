@@ -8,8 +8,17 @@ from include.perf.alerts.slack_blocks import MAX_ALT, MAX_HEADER, escape, fit, p
 from include.perf.model.metric import METRICS, SHORT_NAMES, Unit, title_of
 from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
-from include.perf.runs.phrases import change_of, headline, interval_of, is_compared, shift_of, worsened
-from include.perf.runs.record import Cause, Deviation, RunRecord, Severity, Shift, Verdict
+from include.perf.runs.phrases import (
+    change_of,
+    exceeded_of,
+    headline,
+    interval_of,
+    is_compared,
+    limited_name,
+    shift_of,
+    worsened,
+)
+from include.perf.runs.record import Cause, Deviation, ExceededLimit, RunRecord, Severity, Shift
 
 ICONS = {
     Severity.CRITICAL: ":rotating_light:",
@@ -41,8 +50,8 @@ _CAUSES = {
 
 
 def icon(records: Sequence[RunRecord]) -> str:
-    """Return the emoji code for runs with one cause; empty where the lead run did not regress."""
-    return ICONS[highest_severity(records)] if _is_regression(records[0]) else ""
+    """Return the emoji code for runs with one cause; empty where the lead run has no problem."""
+    return ICONS[highest_severity(records)] if _is_problem(records[0]) else ""
 
 
 def first_line(records: Sequence[RunRecord], *, before: str = "") -> str:
@@ -55,13 +64,16 @@ def first_line(records: Sequence[RunRecord], *, before: str = "") -> str:
         before: words in front of the sentence.
     """
     lead, room = records[0], MAX_HEADER - len(f"{icon(records)} ")
-    if not _is_regression(lead):
+    if not _is_problem(lead):
         return fit([plain(headline(lead))], MAX_HEADER)
-    figures = figures_of(worsened(lead)[0])
+    beyond = exceeded_of(lead)
+    figures = limit_figures(beyond[0]) if beyond else figures_of(worsened(lead)[0])
     start = f"{before} ".lstrip()
     services, scenarios = len({record.service for record in records}), len({record.scenario for record in records})
     metrics = [worse[0].metric for record in records if (worse := worsened(record))]
     what = verb(metrics, is_plural=services > 1)
+    if beyond:
+        what = "are over their limits" if services > 1 else "is over its limit"
 
     def line(service: str, scenario: str) -> str:
         if services > 1:
@@ -74,8 +86,8 @@ def first_line(records: Sequence[RunRecord], *, before: str = "") -> str:
     return _with_names(line, plain(lead.service), plain(lead.scenario), room=room)
 
 
-def _is_regression(record: RunRecord) -> bool:
-    return record.verdict is Verdict.REGRESSION and bool(worsened(record))
+def _is_problem(record: RunRecord) -> bool:
+    return record.verdict.is_failure and bool(record.exceeded or worsened(record))
 
 
 def _with_names(line: Callable[[str, str], str], service: str, scenario: str, *, room: int) -> str:
@@ -101,8 +113,9 @@ def verb(metrics: Sequence[str], *, is_plural: bool) -> str:
 
 
 def highest_severity(records: Sequence[RunRecord]) -> Severity:
-    """Return the highest severity of all regressions."""
+    """Return the highest severity of all regressions and exceeded limits."""
     found = [deviation.severity for record in records for deviation in worsened(record)]
+    found += [exceeded.severity for record in records for exceeded in record.exceeded]
     return max(found, key=lambda severity: severity.rank, default=Severity.DIGEST)
 
 
@@ -110,6 +123,24 @@ def figures_of(deviation: Deviation) -> str:
     """Write a deviation briefly: ``p95 61.2 ms, +45 % (was 42.1 ms)``."""
     change = change_of(deviation.metric, deviation.shift)
     return f"{short_name(deviation.metric)} {_value(deviation)}, {change} (was {_baseline(deviation)})"
+
+
+def limit_figures(exceeded: ExceededLimit) -> str:
+    """Write an exceeded limit briefly: ``p95 of orders 520 ms (limit 450 ms)``."""
+    where = f" of {fit([plain(exceeded.endpoint)], 40)}" if exceeded.endpoint else ""
+    value, limit = (format_value(number, exceeded.unit) for number in (exceeded.value, exceeded.limit))
+    return f"{short_name(exceeded.metric)}{where} {value} (limit {limit})"
+
+
+def limit_line(exceeded: ExceededLimit, *, lead: ExceededLimit) -> str:
+    """Write an exceeded limit, with its severity where it differs from the lead's.
+
+    ``• *Latency p95 of orders* *520 ms*, limit 450 ms``
+    """
+    value, limit = (format_value(number, exceeded.unit) for number in (exceeded.value, exceeded.limit))
+    parts = [f"• *{escape(limited_name(exceeded), 160)}* *{value}*, limit {limit}"]
+    parts += [exceeded.severity.value] if exceeded.severity is not lead.severity else []
+    return ", ".join(parts)
 
 
 def short_name(metric: str) -> str:
@@ -154,6 +185,11 @@ def day(moment: datetime, *, now: datetime) -> str:
     return f"{moment.day} {moment:%b}{year}"
 
 
+def running_version(record: RunRecord) -> str:
+    """Return the version that the service reports; empty if unknown."""
+    return f"version {escape(record.deploy_version, 60)}" if record.deploy_version else ""
+
+
 def version(record: RunRecord, deviation: Deviation) -> str:
     """Return the version that the deviation came with: ``first seen with 2.4.1 (before: 2.4.0)``.
 
@@ -161,7 +197,7 @@ def version(record: RunRecord, deviation: Deviation) -> str:
     """
     running, first, previous = record.deploy_version, deviation.first_version, deviation.previous_version
     if first is None:
-        return f"version {escape(running, 60)}" if running else ""
+        return running_version(record)
     now = f", now {escape(running, 60)}" if running not in (None, first) else ""
     if first == previous:
         return f"version {escape(first, 60)} (not a new deployment){now}"
@@ -185,6 +221,9 @@ def cell_line(record: RunRecord, *, lead: RunRecord) -> str:
     other = [escape(own, 80) for own, leading in names if own != leading]
     more = f" and {counted(len(worse) - 1, 'more metric')}" if len(worse) > 1 else ""
     what = f"{_change_first(worse[0])}{more}" if worse else "no significant change"
+    if beyond := exceeded_of(record):
+        more = f" and {counted(len(beyond) - 1, 'more limit')}" if len(beyond) > 1 else ""
+        what = f"{limit_figures(beyond[0])}{more}"
     return f"• *{' under '.join(other) or escape(record.service, 80)}*: {what}"
 
 

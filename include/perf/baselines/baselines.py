@@ -234,10 +234,12 @@ def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) 
             f"run {run.run_id} is a re-run and was judged together with {run.rerun_of}; promote that run, it holds the "
             "medians"
         )
+    if run.is_failing:
+        raise BaselineError(failing_run(run))
     if force:
         return
     remedy = promote_command(run.run_id)
-    if run.verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE):
+    if run.verdict.is_failure or run.verdict is Verdict.NOT_COMPARABLE:
         raise BaselineError(
             f"run {run.run_id} is {run.verdict} and is only promoted by force; to accept it as the new baseline: "
             f"{remedy}"
@@ -253,6 +255,16 @@ def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) 
             f"run {run.run_id} was not compared with the current baseline (version {current.version}); run the "
             f"scenario again, or replace the baseline: {remedy}"
         )
+
+
+def failing_run(run: RunRecord) -> str:
+    """Return why a run whose requests failed cannot become a baseline, whoever asks for it."""
+    rate = run.value_of("error_rate") or 0.0
+    return (
+        f"run {run.run_id} cannot become a baseline, because too many requests failed ({rate:.2%} of all): later runs "
+        "would be compared with failures; repair the service, or set error_rate in hard_limits of services.yaml if "
+        "such failures are right, and start a new run"
+    )
 
 
 def _check_reason(approval: Approval) -> None:

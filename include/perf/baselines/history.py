@@ -1,8 +1,9 @@
 """The nights of a cell: what its finished runs measured, and which nights later runs may be compared with.
 
 A night with a significant change, for the worse or the better, is never part of the history that later runs are
-compared with; otherwise a regression would slowly become normal. A re-run is not a night: the medians are in the record
-of the run that it repeated.
+compared with; otherwise a regression would slowly become normal. Nor is a night with too many failures. A night beyond
+another hard limit is, if nothing changed: a service that breaks a promise every night would have no history otherwise.
+A re-run is not a night: the medians are in the record of the run that it repeated.
 """
 
 from collections.abc import Iterable, Mapping
@@ -52,14 +53,16 @@ def night_of(record: RunRecord) -> Night | None:
     A short manual run is such a run of another load: many of them would push real nights out of the history, and a
     single one would end a series of improvements.
     """
-    is_other_load = record.verdict is Verdict.NOT_COMPARABLE
+    is_other_load = record.verdict is Verdict.NOT_COMPARABLE or (
+        record.verdict is Verdict.OVER_LIMIT and record.baseline is not None and not record.shifts
+    )
     if record.rerun_of is not None or is_other_load or not record.verdict.is_measured:
         return None
     return Night(
         run=contribution(record),
         fingerprint=record.fingerprint,
         verdict=record.verdict,
-        is_reference=record.verdict is Verdict.PASS,
+        is_reference=_is_reference(record),
         version=record.baseline.version if record.baseline else None,
         is_suspicious=any(deviation.is_suspicion for deviation in record.deviations),
         worse=frozenset(deviation.metric for deviation in record.regressions),
@@ -67,6 +70,14 @@ def night_of(record: RunRecord) -> Night | None:
             deviation.metric for deviation in record.regressions if deviation.cause is Cause.SERVICE
         ),
     )
+
+
+def _is_reference(record: RunRecord) -> bool:
+    if record.is_failing:
+        return False
+    if record.verdict is Verdict.OVER_LIMIT:
+        return bool(record.shifts) and not any(deviation.is_confirmed for deviation in record.deviations)
+    return record.verdict is Verdict.PASS
 
 
 def read_nights(

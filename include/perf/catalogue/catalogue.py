@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from include.perf.catalogue.forbidden_hosts import ForbiddenHost, forbidden_by_production
+from include.perf.catalogue.hard_limits import DEFAULT_LIMITS, HardLimit
 from include.perf.catalogue.operations import Operations
 from include.perf.catalogue.scenario.market_hours import MarketHours
 from include.perf.catalogue.scenario.scenario import Scenario
@@ -155,10 +156,10 @@ class Catalogue:
         short = [service.short_name for service in services if service.short_name not in names]
         return [ALL_SERVICES, *names, *short]
 
-    def hard_limits_of(self, service: str) -> Mapping[str, float]:
-        """Return the hard limits of a service by metric; none if it is not in the catalogue any more."""
+    def limits_of(self, service: str) -> tuple[HardLimit, ...]:
+        """Return the hard limits of a service; the default ones if it is not in the catalogue any more."""
         known = self.services.get(service)
-        return known.hard_limits if known else {}
+        return known.limits if known else DEFAULT_LIMITS
 
     def forbidden_for(self, service: Service) -> tuple[ForbiddenHost, ...]:
         """Return the forbidden hosts for a service; for a non-production service, with those of production."""

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from include.perf.catalogue.data_file import DataFiles
 from include.perf.catalogue.expectation import Expectation
+from include.perf.catalogue.hard_limits import EndpointLimits
 from include.perf.catalogue.headers import problems_of_headers, problems_of_token_header
 from include.perf.catalogue.request_path import PathTemplate
 from include.perf.catalogue.template import problems_of_template, unresolved_in, variables_of
@@ -56,6 +57,7 @@ class Endpoint(Entry):
         data_files: in addition to those of the service.
         sign: whether its requests are signed, if those of the service are.
         expect: the correct responses; by default any with a status of 200 to 299.
+        hard_limits: limits by metric, in base units, for this endpoint alone.
     """
 
     known_variables: ClassVar[Collection[str] | None] = ()
@@ -74,6 +76,7 @@ class Endpoint(Entry):
     data_files: DataFiles = Field(default_factory=dict)
     sign: bool = True
     expect: Expectation | None = None
+    hard_limits: EndpointLimits = Field(default_factory=dict)
 
     @property
     def requests(self) -> tuple["Endpoint", ...]:

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo,
 
 from include.perf.catalogue.data_file import DataFiles
 from include.perf.catalogue.endpoint import Endpoint
-from include.perf.catalogue.hard_limits import HardLimits
+from include.perf.catalogue.hard_limits import HardLimit, HardLimits, limits_of
 from include.perf.catalogue.headers import problems_of_allowed_headers, problems_of_headers
 from include.perf.catalogue.journey import CLEAN_UP_S, Journey
 from include.perf.catalogue.login import Login
@@ -122,7 +122,7 @@ class Service(Entry):
         login: how its tokens are fetched with them; by default the credentials themselves are sent.
         slack_channel: the channel for its deviations; a channel ID (``C…``) is needed for charts.
         deploy_version: where the service reports its deployed version.
-        hard_limits: limits by metric, in base units, that apply regardless of the baseline.
+        hard_limits: limits by metric, in base units, that apply regardless of the baseline; see `limits`.
         fingerprint: further conditions for comparing runs, such as ``{database: postgres 16}``.
         production: its labels in Prometheus in production, to compare runs with it; production is only read.
         endpoints: what an arrival of a load may be: one request, or a journey of several.
@@ -223,6 +223,11 @@ class Service(Entry):
     def is_production(self) -> bool:
         """Whether it is part of production: ``live``, ``prod-eu``, ``eu_production2``."""
         return is_production(self.environment)
+
+    @property
+    def limits(self) -> tuple[HardLimit, ...]:
+        """Its hard limits and those of its endpoints, with the default limit on the error rate."""
+        return tuple(limits_of(self.hard_limits, {request.name: request.hard_limits for request in self.requests}))
 
     @property
     def short_name(self) -> str:

@@ -18,7 +18,7 @@ DESCRIPTION = """The command line of Bellwether. It needs no Airflow.
 
 exit codes:
   0  pass (also an improvement, or no baseline yet)
-  1  regression
+  1  regression, or beyond a hard limit
   2  wrong use or configuration
   3  no verdict (invalid, not comparable or skipped)
 """

@@ -23,6 +23,7 @@ VERDICT_STYLES = {
     Verdict.PASS: "bold green",
     Verdict.IMPROVEMENT: "bold blue",
     Verdict.REGRESSION: "bold red",
+    Verdict.OVER_LIMIT: "bold red",
     Verdict.INVALID: "bold yellow",
 }
 

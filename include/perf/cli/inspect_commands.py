@@ -50,8 +50,8 @@ class InspectCommands:
         if not record.verdict.is_measured:
             console.print(f"{record.run_id} is {record.verdict}: {'; '.join(record.reasons)}")
             return EXIT_CODES[record.verdict]
-        limits = read_catalogue().hard_limits_of
-        judge = Judge(store=store, baselines=self.baselines(), clock=self.clock, hard_limits_of=limits)
+        limits_of = read_catalogue().limits_of
+        judge = Judge(store=store, baselines=self.baselines(), clock=self.clock, limits_of=limits_of)
         result = judge.judge_again(uri)
         console.print(f"{result.verdict} {record.service} {record.scenario} {record.run_id}")
         for reason in result.reasons:

@@ -31,6 +31,7 @@ EXIT_CODES = {
     Verdict.IMPROVEMENT: 0,
     Verdict.NO_BASELINE: 0,
     Verdict.REGRESSION: 1,
+    Verdict.OVER_LIMIT: 1,
     Verdict.INVALID: 3,
     Verdict.NOT_COMPARABLE: 3,
     Verdict.SKIPPED: 3,

@@ -34,7 +34,7 @@ from include.perf.model.file_reader import read_item
 from include.perf.model.file_writer import write_atomically
 from include.perf.model.histogram import LEAST_S, STEP_RATIO, Histogram
 from include.perf.model.json_files import from_json
-from include.perf.model.metric import LATENCY_SHARES, METRICS, MetricValue
+from include.perf.model.metric import LATENCY_SHARES, METRICS, MIN_SAMPLES, MetricValue
 from include.perf.runs.figures import (
     EndpointFigures,
     ErrorGroup,
@@ -158,8 +158,8 @@ def figures(rows: pd.DataFrame, log: GeneratorLog, *, journeys: pd.DataFrame | N
         rows=len(rows),
         recorded=log.rows,
         measured_arrivals=log.measured_arrivals,
-        metrics=_client_metrics(measured, delivered=_delivered(rows, log), window=window),
-        endpoints=_endpoints(measured, log),
+        metrics=_client_metrics(measured, delivered=len(_delivered(rows, log)), window=window),
+        endpoints=_endpoints(measured, log, delivered=_delivered(rows, log)),
         journeys=() if journeys is None else _journeys(journeys[journeys["phase"] == "measured"]),
         errors=_errors(measured, log, refusals),
         generator=_generator(measured, log),
@@ -185,26 +185,43 @@ def _utc(unix_s: float) -> datetime:
     return datetime.fromtimestamp(unix_s, tz=UTC)
 
 
-def _delivered(rows: pd.DataFrame, log: GeneratorLog) -> int:
-    """Count the good answers received within the measured window; some were due before it, in the warm-up."""
+def _delivered(rows: pd.DataFrame, log: GeneratorLog) -> pd.DataFrame:
+    """Return the good answers received within the measured window; some were due before it, in the warm-up."""
     answered_at = rows["due_at"] + rows["latency_s"]
-    return int(((rows["error"] == "") & answered_at.between(log.measured_from, log.measured_to)).sum())
+    return rows[(rows["error"] == "") & answered_at.between(log.measured_from, log.measured_to)]
 
 
 def _client_metrics(measured: pd.DataFrame, *, delivered: int, window: Window) -> dict[str, MetricValue]:
-    values: dict[str, float | None] = dict(_latencies(measured))
     has_window = window.duration_s > 0 and len(measured) > 0
-    values["throughput"] = delivered / window.duration_s if has_window else None
-    values["error_rate"] = int((measured["error"] != "").sum()) / len(measured) if len(measured) else None
-    reasons = {
-        name: "no request was answered" if name in LATENCY_SHARES else "nothing was due in the measured window"
-        for name, value in values.items()
-        if value is None
+    values = {
+        "throughput": delivered / window.duration_s if has_window else None,
+        "error_rate": int((measured["error"] != "").sum()) / len(measured) if len(measured) else None,
     }
+    nothing = "nothing was due in the measured window"
     return {
-        name: MetricValue(value=value, unit=METRICS[name].unit, reason=reasons.get(name))
-        for name, value in values.items()
+        **_latency_metrics(measured),
+        **{
+            name: MetricValue(value=value, unit=METRICS[name].unit, reason=nothing if value is None else None)
+            for name, value in values.items()
+        },
     }
+
+
+def _latency_metrics(measured: pd.DataFrame) -> dict[str, MetricValue]:
+    """Return the percentiles; one that failures left too few latencies for is absent, with the reason."""
+    counted = int(counts_for_latency(measured).sum())
+    failed = measured.loc[~counts_for_latency(measured), "error"]
+    metrics = {}
+    for name, value in _latencies(measured).items():
+        reason = None
+        if not len(measured):
+            reason = "nothing was due in the measured window"
+        elif len(failed) and counted < MIN_SAMPLES[name]:
+            reason = f"{len(failed)} of {len(measured)} requests failed, mostly with {failed.mode().iloc[0]}"
+            if counted:
+                reason += f", and the {counted} others are too few for it (at least {MIN_SAMPLES[name]} are needed)"
+        metrics[name] = MetricValue(value=None if reason else value, unit=METRICS[name].unit, reason=reason)
+    return metrics
 
 
 def _latencies(rows: pd.DataFrame) -> dict[str, float | None]:
@@ -226,13 +243,16 @@ def _distortion(measured: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _endpoints(measured: pd.DataFrame, log: GeneratorLog) -> tuple[EndpointFigures, ...]:
+def _endpoints(measured: pd.DataFrame, log: GeneratorLog, *, delivered: pd.DataFrame) -> tuple[EndpointFigures, ...]:
+    window_s = log.measured_to - log.measured_from
+    answered = delivered["endpoint"].value_counts()
     return tuple(
         EndpointFigures(
             name=str(name),
             due=len(rows),
             failed=int((rows["error"] != "").sum()),
             rows=log.feed_rows.get(str(name), 0),
+            throughput=int(answered.get(name, 0)) / window_s if window_s > 0 else None,
             **_latencies(rows),
         )
         for name, rows in measured[["endpoint", "latency_s", "error"]].groupby("endpoint", observed=True, sort=True)

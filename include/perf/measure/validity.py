@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC
 
 from include.perf.catalogue.scenario.load_profile import LoadProfile
-from include.perf.model.metric import METRICS
+from include.perf.model.metric import METRICS, MIN_SAMPLES
 from include.perf.runs.figures import COMPLETED, GeneratorFigures, LoadFigures, ServerFigures
 
 MIN_RATE_SHARE = 0.999
@@ -19,9 +19,7 @@ MAX_REFUSED_SHARE = 0.01
 """Share of the requests that may be refused from some moment of the run on. With more, the service did not do the work
 that the figures stand for, however fast it answered."""
 
-MIN_REQUESTS = 299
-"""Fewer requests give no upper bound of the 99th percentile with 95 % confidence: 0.99^n must be at most 0.05
-(Hahn & Meeker, Statistical Intervals, 1991, section 5.2)."""
+MIN_REQUESTS = MIN_SAMPLES["latency_p99"]
 
 MAX_SCHEDULE_LAG_S = 0.010
 """99th percentile of how late arrivals may be released: beyond it they leave in bursts, which is not the planned

@@ -128,6 +128,10 @@ METRICS: dict[str, Metric] = {
 LATENCY_SHARES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 """The quantile of each latency metric."""
 
+MIN_SAMPLES = {"latency_p50": 5, "latency_p95": 59, "latency_p99": 299}
+"""Fewer latencies give no upper bound of the quantile with 95 % confidence: qⁿ must be at most 0.05 for a share q
+(Hahn & Meeker, Statistical Intervals, 1991, section 5.2)."""
+
 SHORT_NAMES = {
     "latency_p50": "p50",
     "latency_p95": "p95",

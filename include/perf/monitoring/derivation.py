@@ -29,6 +29,7 @@ from include.perf.baselines.entry import Baseline, State
 from include.perf.baselines.error_count import FailureCount, compare_failures
 from include.perf.baselines.spread import resolution_of, spread_between, worse_sign
 from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.hard_limits import upper_limits
 from include.perf.catalogue.service import Service
 from include.perf.measure.metrics_source import MetricsSource
 from include.perf.model.cell import CellName
@@ -90,7 +91,7 @@ def derive(
         if service.name not in known:
             known[service.name] = tuple(edges(service))
         unknown = () if scenario.load.is_flat else ("throughput",)
-        levels = _Levels(entry=entry, hard=service.hard_limits, edges=known[service.name], now=now)
+        levels = _Levels(entry=entry, hard=upper_limits(service.limits), edges=known[service.name], now=now)
         metrics = {name: limit for name, limit in levels.limits().items() if name not in unknown}
         left_out += [f"{where}: {why}" for why in _missing(entry, metrics, unknown=unknown)]
         cells.append(

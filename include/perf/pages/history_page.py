@@ -239,7 +239,9 @@ def _marks(name: str, measured: Sequence[RunEntry]) -> Iterator[list[object]]:
     """Yield the index and the tone of every run that stands out in a metric."""
     for index, entry in enumerate(measured):
         found = next((deviation for deviation in entry.deviations if deviation.metric == name), None)
-        if entry.verdict is Verdict.NOT_COMPARABLE or (found is not None and not found.is_confirmed):
+        if any(exceeded.metric == name for exceeded in entry.exceeded):
+            yield [index, Tone.BAD.value]
+        elif entry.verdict is Verdict.NOT_COMPARABLE or (found is not None and not found.is_confirmed):
             yield [index, Tone.DOUBT.value]
         elif found is not None:
             yield [index, (Tone.BAD if found.is_worse else Tone.GOOD).value]

@@ -35,6 +35,7 @@ class MarkStyle:
 VERDICT_MARKS = {
     verdict: MarkStyle(verdict.value.replace("_", " ").lower(), shape, TONES[verdict])
     for verdict, shape in (
+        (Verdict.OVER_LIMIT, "✕"),
         (Verdict.REGRESSION, "▲"),
         (Verdict.INVALID, "?"),
         (Verdict.NOT_COMPARABLE, "≠"),

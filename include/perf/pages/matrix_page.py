@@ -7,6 +7,7 @@ from datetime import datetime
 from include.perf.alerts.book import AlertBook, Silence
 from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, SHORT_NAMES
+from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
 from include.perf.pages.marks import (
     NOT_RUN,
@@ -196,9 +197,17 @@ def _silenced(name: CellName, active: Sequence[Silence]) -> str:
 
 
 def _figure(last: RunEntry) -> str:
-    """Return the worst metric of a regression, the best of an improvement, otherwise `HEADLINE_METRIC`."""
+    """Return an exceeded limit, the worst metric of a regression, or the best of an improvement.
+
+    Otherwise the figure is that of `HEADLINE_METRIC`.
+    """
     if not last.verdict.is_measured:
         return ""
+    if last.exceeded:
+        exceeded = last.exceeded[0]
+        name = " of ".join(filter(None, (SHORT_NAMES.get(exceeded.metric, exceeded.metric), exceeded.endpoint)))
+        value, limit = (format_value(number, exceeded.unit) for number in (exceeded.value, exceeded.limit))
+        return f"{name} {value}, limit {limit}"
     deviations = confirmed_deviations(last, is_worse=True) or confirmed_deviations(last, is_worse=False)
     name = deviations[0].metric if deviations and deviations[0].metric in METRICS else HEADLINE_METRIC
     return " ".join(filter(None, (SHORT_NAMES[name], value_text(last, name), change_text(last, name))))

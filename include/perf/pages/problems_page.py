@@ -135,7 +135,7 @@ def _open_problem(
         title=_SLACK_ICON.sub("", problem.title) if sees_all_cells else HIDDEN_TITLE,
         mark=SEVERITY_MARKS[problem.severity],
         cells=cells,
-        metrics=", ".join(SHORT_NAMES.get(name, name) for name in problem.worst),
+        metrics=", ".join(SHORT_NAMES.get(name, name) for name in problem.metrics),
         since=minute(problem.opened_at),
         age=age(problem.opened_at, now=now),
         nights=counted(problem.nights, "night"),
@@ -152,7 +152,7 @@ def can_acknowledge(problem: Problem, *, may_change: MayDo) -> bool:
 def _is_silenced(problem: Problem, book: AlertBook, *, now: datetime) -> bool:
     active = [silence for silence in book.silences if silence.is_active(now)]
     return bool(problem.worst) and all(
-        any(silence.covers(cell, name) for silence in active) for cell in problem.cells for name in problem.worst
+        any(silence.covers(cell, name) for silence in active) for cell in problem.cells for name in problem.metrics
     )
 
 

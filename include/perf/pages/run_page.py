@@ -132,13 +132,13 @@ def _latest_of(baseline: Baseline | None, history: Sequence[RunEntry], *, other_
 def _promotion(record: RunRecord, baseline: Baseline | None) -> Promotion | None:
     """Return how a run can be promoted; `include.perf.baselines.baselines` checks again on promotion."""
     is_part = baseline is not None and baseline.has_run(record.run_id)
-    if not record.verdict.is_measured or record.rerun_of is not None or is_part:
+    if not record.verdict.is_measured or record.rerun_of is not None or is_part or record.is_failing:
         return None
     return Promotion(over=baseline.version if baseline else 0, needs_force=_why_force(record, baseline))
 
 
 def _why_force(record: RunRecord, baseline: Baseline | None) -> str:
-    if record.verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE):
+    if record.verdict.is_failure or record.verdict is Verdict.NOT_COMPARABLE:
         return f"its verdict is {record.verdict}"
     if any(deviation.is_suspicion for deviation in record.deviations):
         return "it looks worse than the baseline, although the change is not confirmed"

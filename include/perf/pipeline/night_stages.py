@@ -135,7 +135,7 @@ class NightStages:
             store=self.stores.results,
             baselines=self.stores.baselines,
             clock=self.stores.clock,
-            hard_limits_of=self.stores.catalogue.hard_limits_of,
+            limits_of=self.stores.catalogue.limits_of,
         )
 
     def _files(self, uri: str) -> StageFiles:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.baselines import Baselines, failing_run
 from include.perf.baselines.entry import Baseline
 from include.perf.model.errors import BaselineError
 from include.perf.reporting.markdown_text import block, bullets, escape
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def needs_approval(record: RunRecord) -> bool:
     """Whether a run needs an approval to become a baseline: it is worse, possibly worse, or not comparable."""
-    if record.verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE):
+    if record.is_failing:
+        return False
+    if record.verdict.is_failure or record.verdict is Verdict.NOT_COMPARABLE:
         return True
     return record.verdict.is_measured and any(deviation.is_worse for deviation in record.deviations)
 
@@ -30,6 +32,8 @@ def question(record: RunRecord, *, reason: str, asked_by: str, baselines: Baseli
     """
     if not record.verdict.is_measured or record.rerun_of is not None:
         raise BaselineError(f"run {record.run_id} is {_what(record)} and cannot become a baseline; choose another run")
+    if record.is_failing:
+        raise BaselineError(failing_run(record))
     current = baselines.get(record.service, record.scenario)
     if current is not None and current.has_run(record.run_id):
         raise BaselineError(f"run {record.run_id} is already part of the baseline; there is nothing to approve")

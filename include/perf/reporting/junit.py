@@ -1,7 +1,7 @@
 """JUnit XML for CI servers: a suite for each run, a case for each metric.
 
-A confirmed regression is a failure with its figures. An invalid run is an error in every case. A metric that could not
-be compared is skipped, with the reason.
+A confirmed regression and an exceeded hard limit are failures with their figures; a limit of an endpoint has a case of
+its own. An invalid run is an error in every case. A metric that could not be compared is skipped, with the reason.
 
 Source: the schema of Jenkins' xUnit plugin, junit-10.xsd, to which the output conforms.
 """
@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 from include.perf.model.metric import METRICS, Metric
 from include.perf.model.text import one_line
 from include.perf.reporting.metric_table import missing_reason, shown_change, shown_value
-from include.perf.runs.phrases import distance, is_compared
-from include.perf.runs.record import Deviation, RunRecord, Verdict
+from include.perf.runs.phrases import distance, is_compared, limit_sentence
+from include.perf.runs.record import Deviation, ExceededLimit, RunRecord, Verdict
 
 _INDENT = "  "
 
@@ -32,6 +32,7 @@ def junit(records: Iterable[RunRecord]) -> bytes:
 
 def _suite(record: RunRecord) -> ElementTree.Element:
     cases = [_case(record, metric) for metric in METRICS.values()]
+    cases += [_case_of_endpoint(record, exceeded) for exceeded in record.exceeded if exceeded.endpoint]
     suite = ElementTree.Element(
         "testsuite",
         name=_class_of(record),
@@ -83,10 +84,20 @@ def _case(record: RunRecord, metric: Metric) -> ElementTree.Element:
     return case
 
 
+def _case_of_endpoint(record: RunRecord, exceeded: ExceededLimit) -> ElementTree.Element:
+    name = f"{exceeded.metric} of {one_line(exceeded.endpoint)}"
+    case = ElementTree.Element("testcase", classname=_class_of(record), name=name, time="0")
+    case.append(_over_limit(exceeded))
+    return case
+
+
 def _outcome(record: RunRecord, metric: Metric) -> ElementTree.Element | None:
     """Return the failure, error or skip of a metric; ``None`` for a pass."""
     if record.verdict is Verdict.INVALID:
         return _element("error", "; ".join(record.validity or record.reasons), kind="invalid run")
+    beyond = next((known for known in record.exceeded if known.metric == metric.name and not known.endpoint), None)
+    if beyond is not None:
+        return _over_limit(beyond)
     if not is_compared(record):
         return _element("skipped", "; ".join(record.reasons) or record.verdict.value)
     worse = next((deviation for deviation in record.regressions if deviation.metric == metric.name), None)
@@ -105,6 +116,12 @@ def _outcome(record: RunRecord, metric: Metric) -> ElementTree.Element | None:
 def _failure(deviation: Deviation) -> ElementTree.Element:
     failure = _element("failure", distance(deviation), kind=deviation.severity.value)
     failure.text = one_line(deviation.reason)
+    return failure
+
+
+def _over_limit(exceeded: ExceededLimit) -> ElementTree.Element:
+    failure = _element("failure", limit_sentence(exceeded), kind=exceeded.severity.value)
+    failure.text = one_line(exceeded.evidence)
     return failure
 
 

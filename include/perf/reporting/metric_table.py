@@ -10,9 +10,9 @@ from include.perf.runs.phrases import (
     change_of,
     interval_of,
     is_compared,
-    minimum_effect_of,
     shift_of,
     uncertainty_in_unit,
+    why_unchanged,
 )
 from include.perf.runs.record import Deviation, RunRecord, Shift, Verdict
 
@@ -75,6 +75,8 @@ def shown_change(record: RunRecord, metric: Metric) -> str:
 
 def judgement(record: RunRecord, metric: Metric) -> Mark | str:
     """Return the judgement of a metric."""
+    if found := next((known for known in record.exceeded if known.metric == metric.name and not known.endpoint), None):
+        return Mark(f"over its limit, {found.severity}", Tone.BAD)
     shift = _shift(record, metric)
     if shift is not None and (deviation := _deviation(record, metric)) is not None:
         return _of_deviation(deviation)
@@ -91,13 +93,7 @@ def judgement(record: RunRecord, metric: Metric) -> Mark | str:
 
 def _of_shift(shift: Shift, metric: Metric, record: RunRecord) -> str:
     """Return why a change does not count as a deviation."""
-    threshold, level = minimum_effect_of(metric, record), _level(record, metric)
-    if threshold is None or level is None:
-        return "unchanged"
-    if abs(shift.absolute) > threshold:
-        return "within the noise" if record.rerun_of is None else "judged with the first run"
-    is_small = abs(shift.absolute) <= metric.minimum_effect(baseline=level, is_provisional=False)
-    return "unchanged" if is_small else "too few nights of history"
+    return why_unchanged(metric, record, shift) or "unchanged"
 
 
 def _of_deviation(deviation: Deviation) -> Mark:

@@ -48,6 +48,7 @@ TONES = {
     Verdict.PASS: Tone.GOOD,
     Verdict.IMPROVEMENT: Tone.GOOD,
     Verdict.REGRESSION: Tone.BAD,
+    Verdict.OVER_LIMIT: Tone.BAD,
     Verdict.INVALID: Tone.DOUBT,
     Verdict.NOT_COMPARABLE: Tone.DOUBT,
     Verdict.NO_BASELINE: Tone.QUIET,
@@ -130,6 +131,11 @@ def _next_step(record: RunRecord) -> Section | None:
         Verdict.INVALID: (
             "Fix the problems listed above and run again. This run says nothing about the service: it raises no alert "
             "about it and cannot become a baseline.",
+            again,
+        ),
+        Verdict.OVER_LIMIT: (
+            "Repair the service and run again; if a limit is wrong, correct hard_limits in services.yaml."
+            + (" This run cannot become a baseline: too many requests failed." if record.is_failing else ""),
             again,
         ),
         Verdict.SKIPPED: ("Once the reason above is resolved, run again or wait for the next scheduled run.", again),

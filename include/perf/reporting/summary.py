@@ -31,6 +31,7 @@ from include.perf.runs.results_store import REPORT_HTML_FILE, SUMMARY_FILE, SUMM
 log = logging.getLogger(__name__)
 
 MOST_SEVERE_FIRST = (
+    Verdict.OVER_LIMIT,
     Verdict.REGRESSION,
     Verdict.INVALID,
     Verdict.NOT_COMPARABLE,
@@ -72,10 +73,10 @@ def dag_run_document(results: DagRunResults, *, report_of: ReportAddress = _nowh
 
 
 def _overall(results: DagRunResults) -> Mark:
-    """Return the most severe verdict; only a regression is more severe than a missing run."""
+    """Return the most severe verdict; only a problem of a service is more severe than a missing run."""
     verdicts = {record.verdict for record in results.records.values()}
     most_severe = next((verdict for verdict in MOST_SEVERE_FIRST if verdict in verdicts), None)
-    if most_severe is None or ((results.missing or results.not_run) and most_severe is not Verdict.REGRESSION):
+    if most_severe is None or ((results.missing or results.not_run) and not most_severe.is_failure):
         return NO_RECORD
     return verdict_mark(most_severe)
 

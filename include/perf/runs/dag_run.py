@@ -115,7 +115,7 @@ class DagRunResults:
     def problems(self) -> tuple[str, ...]:
         """A sentence for each bad or missing run, and for each scenario that did not run."""
         return (
-            *(headline(run) for run in self.records.values() if run.verdict in (Verdict.REGRESSION, *UNJUDGED)),
+            *(headline(run) for run in self.records.values() if run.verdict.is_failure or run.verdict in UNJUDGED),
             *map(_sentence, self.missing),
             *self.not_run,
         )

@@ -29,6 +29,7 @@ class EndpointFigures:
 
     Attributes:
         rows: number of different requests that were sent in rotation; 0 in records of earlier versions.
+        throughput: good answers received within the window per second; ``None`` in records of earlier versions.
     """
 
     name: Name
@@ -38,6 +39,7 @@ class EndpointFigures:
     latency_p95: Amount | None
     latency_p99: Amount | None
     rows: Count = 0
+    throughput: Amount | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,14 +6,25 @@ service can neither break a line nor colour a terminal.
 
 from datetime import UTC
 
-from include.perf.model.metric import METRICS, Metric, Source, is_in_points, title_of
+from include.perf.model.metric import METRICS, Direction, Metric, Source, is_in_points, title_of
 from include.perf.model.numbers import format_change, format_value, signed_percent, signed_points, uncertainty_of
 from include.perf.model.text import counted, one_line
 from include.perf.runs.figures import Window
-from include.perf.runs.record import CANDIDATE_RUNS, BaselineReference, Deviation, RunRecord, Shift, Verdict
+from include.perf.runs.record import (
+    CANDIDATE_RUNS,
+    BaselineReference,
+    Deviation,
+    ExceededLimit,
+    RunRecord,
+    Shift,
+    Verdict,
+)
 
 COMPARED = (Verdict.PASS, Verdict.REGRESSION, Verdict.IMPROVEMENT)
-"""The verdicts that result from a comparison; with any other, showing a baseline would be misleading."""
+"""The verdicts that result from a comparison; with others, showing a baseline is misleading unless there was one."""
+
+SMALL_SHARE = 0.1
+"""Share of an absolute minimum effect that is too small to mention, where there is no relative one."""
 
 MANY_TIMES_RATIO = 9
 """From here on "12 times" is easier to read than "+1100 %"."""
@@ -35,6 +46,8 @@ def finding(record: RunRecord) -> str:
             return _in_line(record)
         case Verdict.REGRESSION:
             return _changed(record, worsened(record), "worse")
+        case Verdict.OVER_LIMIT:
+            return _over_limit(record)
         case Verdict.IMPROVEMENT:
             return _changed(record, improved(record), "better")
         case Verdict.NO_BASELINE:
@@ -58,8 +71,78 @@ def _in_line(record: RunRecord) -> str:
     baseline, shift = record.baseline.metrics.get("latency_p95"), shift_of(record, "latency_p95")
     uncertainty = uncertainty_in_unit(shift, baseline) if shift and baseline else None
     shown = format_value(value.value, value.unit, uncertainty=uncertainty)
-    words = f"Latency p95 is {shown}, in line with its baseline"
-    return words if baseline is None else f"{words} ({format_value(baseline, value.unit, uncertainty=uncertainty)})"
+    if baseline is None or shift is None:
+        return f"Latency p95 is {shown}; {_first(record.reasons)}"
+    level = format_value(baseline, value.unit, uncertainty=uncertainty)
+    is_unconfirmed = any(deviation.metric == "latency_p95" for deviation in record.deviations)
+    why = "not confirmed" if is_unconfirmed else why_unchanged(METRICS["latency_p95"], record, shift)
+    if why is None:
+        return f"Latency p95 is {shown}, in line with its baseline ({level})"
+    return f"Latency p95 is {shown}, {change_of('latency_p95', shift)} from its baseline ({level}): {why}"
+
+
+def why_unchanged(metric: Metric, record: RunRecord, shift: Shift) -> str | None:
+    """Return why a change that is no deviation raises no alert; ``None`` if it is too small to mention.
+
+    ``below the minimum effect of 5 ms``, ``too few nights of history``, ``within the noise``
+    """
+    threshold = minimum_effect_of(metric, record)
+    level = record.baseline.metrics.get(metric.name) if record.baseline else None
+    if threshold is None or level is None:
+        return None
+    is_first = record.rerun_of is None
+    if abs(shift.absolute) > threshold:
+        return "within the noise" if is_first else "judged with the first run"
+    usual = metric.minimum_effect(baseline=level, is_provisional=False)
+    if abs(shift.absolute) > usual:
+        return "too few nights of history"
+    if abs(shift.absolute) <= (metric.min_effect_ratio * abs(level) or SMALL_SHARE * usual):
+        return None
+    least = f"{usual * 100:.2f} points" if is_in_points(metric.name) else format_value(usual, metric.unit)
+    return f"below the minimum effect of {least}"
+
+
+def _over_limit(record: RunRecord) -> str:
+    exceeded = exceeded_of(record)
+    if not exceeded:
+        return _first(record.reasons)
+    rest = len(exceeded) - 1
+    more = f"; {rest} more {'limit is' if rest == 1 else 'limits are'} exceeded" if rest else ""
+    return f"{limit_sentence(exceeded[0])}{_most_frequent_error(record, exceeded[0])}{more}"
+
+
+def exceeded_of(record: RunRecord) -> tuple[ExceededLimit, ...]:
+    """Return the exceeded limits: by severity, the error rate first, because it explains the others."""
+    return tuple(sorted(record.exceeded, key=lambda found: (-found.severity.rank, found.metric != "error_rate")))
+
+
+def limit_sentence(exceeded: ExceededLimit) -> str:
+    """Describe an exceeded limit: ``Latency p95 of orders is 520 ms, above its limit of 450 ms``."""
+    return f"{limited_name(exceeded)} is {_beyond(exceeded)}"
+
+
+def limited_name(exceeded: ExceededLimit) -> str:
+    """Return what is beyond its limit: ``Latency p95 of orders``."""
+    title = title_of(exceeded.metric)
+    return f"{title} of {one_line(exceeded.endpoint)}" if exceeded.endpoint else title
+
+
+def _beyond(exceeded: ExceededLimit) -> str:
+    metric = METRICS.get(exceeded.metric)
+    is_upper = metric is None or metric.direction is Direction.LOWER_IS_BETTER
+    value, limit = (format_value(number, exceeded.unit) for number in (exceeded.value, exceeded.limit))
+    return f"{value}, {'above' if is_upper else 'below'} its limit of {limit}"
+
+
+def _most_frequent_error(record: RunRecord, exceeded: ExceededLimit) -> str:
+    """Return the kind of error behind an exceeded error rate: `` (mostly HTTP 401)``."""
+    if exceeded.metric != "error_rate":
+        return ""
+    groups = [group for group in record.errors if exceeded.endpoint in ("", group.endpoint)]
+    counts: dict[str, int] = {}
+    for group in groups:
+        counts[group.kind] = counts.get(group.kind, 0) + group.count
+    return f" (mostly {one_line(max(counts, key=counts.__getitem__))})" if counts else ""
 
 
 def _changed(record: RunRecord, deviations: tuple[Deviation, ...], which: str) -> str:
@@ -179,7 +262,8 @@ def is_provisional(baseline: BaselineReference) -> bool:
 
 def is_compared(record: RunRecord) -> bool:
     """Return whether the verdict rests on a comparison with a baseline."""
-    return record.baseline is not None and record.verdict in COMPARED
+    is_beyond_limit = record.verdict is Verdict.OVER_LIMIT and bool(record.shifts)
+    return record.baseline is not None and (record.verdict in COMPARED or is_beyond_limit)
 
 
 def worsened(record: RunRecord) -> tuple[Deviation, ...]:

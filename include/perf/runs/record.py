@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, Field
 
+from include.perf.catalogue.hard_limits import DEFAULT_ERROR_RATE, ERROR_RATE
 from include.perf.catalogue.scenario.arrival_rate import CurvePoint, RateCurve
 from include.perf.model.bounds import (
     MAX_AMOUNT,
@@ -40,6 +41,7 @@ class Verdict(StrEnum):
 
     PASS = "PASS"  # noqa: S105 - a verdict, not a password
     REGRESSION = "REGRESSION"
+    OVER_LIMIT = "OVER_LIMIT"
     IMPROVEMENT = "IMPROVEMENT"
     NO_BASELINE = "NO_BASELINE"
     NOT_COMPARABLE = "NOT_COMPARABLE"
@@ -50,6 +52,11 @@ class Verdict(StrEnum):
     def is_measured(self) -> bool:
         """Whether the run's figures can be trusted."""
         return self not in (Verdict.INVALID, Verdict.SKIPPED)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the run found a problem of the service."""
+        return self in (Verdict.REGRESSION, Verdict.OVER_LIMIT)
 
 
 class Cause(StrEnum):
@@ -175,6 +182,31 @@ class Deviation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExceededLimit:
+    """A hard limit that a run is beyond, whatever its baseline.
+
+    Attributes:
+        limit: an upper limit, for throughput a lower one.
+        value: of this night; with re-runs the median.
+        endpoint: empty for the service as a whole.
+        evidence: on how many runs the finding rests.
+    """
+
+    metric: Name
+    unit: Unit
+    limit: Amount
+    value: Amount
+    severity: Severity
+    endpoint: Name = ""
+    evidence: Text = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from other findings of the same problem."""
+        return f"limit:{self.endpoint}:{self.metric}" if self.endpoint else f"limit:{self.metric}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineReference:
     """What a run was compared with.
 
@@ -262,6 +294,8 @@ class RunRecord:
         platform: by metric, the relative change that all services share in this night; it is removed from ``shifts``.
         within_run: by metric, standard deviation of the logarithm of its values per minute.
         deploy_version: the version that the service reports.
+        limits: by metric, the hard limits of the service as a whole; empty in records of earlier versions.
+        exceeded: the hard limits that the run is beyond, those of endpoints included.
         stalls: periods in which the service answered nothing although requests were waiting, warm-up included.
         journeys: as a whole; their steps are among ``endpoints``.
     """
@@ -295,7 +329,20 @@ class RunRecord:
     deploy_version: Name | None = None
     stalls: Annotated[tuple[Stall, ...], Field(max_length=MAX_ITEMS)] = ()
     journeys: Annotated[tuple[JourneyFigures, ...], Field(max_length=MAX_ITEMS), AfterValidator(_checked_journeys)] = ()
+    limits: Mapping[Name, Amount] = field(default_factory=dict)
+    exceeded: Annotated[tuple[ExceededLimit, ...], Field(max_length=MAX_ITEMS)] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether more requests failed than the limit on the error rate allows: no later run may be compared with it.
+
+        Records of earlier versions have no limit; the default one applies to them.
+        """
+        if any(exceeded.metric == ERROR_RATE for exceeded in self.exceeded):
+            return True
+        rate = self.value_of(ERROR_RATE)
+        return not self.limits and rate is not None and rate > DEFAULT_ERROR_RATE
 
     def value_of(self, metric: str) -> float | None:
         """Return the value of a metric that was compared, with re-runs the median; ``None`` if there is none."""

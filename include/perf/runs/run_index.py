@@ -7,7 +7,7 @@ Verdicts never depend on it.
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import unquote
@@ -15,8 +15,8 @@ from urllib.parse import unquote
 from include.perf.model.bounds import Amount, Change, Count, Moment, Name
 from include.perf.model.cell import CellName
 from include.perf.runs.figures import Window
-from include.perf.runs.phrases import headline, shift_of
-from include.perf.runs.record import Cause, Deviation, RunRecord, Severity, Shift, Verdict
+from include.perf.runs.phrases import exceeded_of, headline, shift_of
+from include.perf.runs.record import Cause, Deviation, ExceededLimit, RunRecord, Severity, Shift, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,8 @@ class RunEntry:
         judged: the values that were compared, if they are not the run's own: medians with the re-runs.
         levels: the baseline of each metric; empty without a baseline.
         shifts: the change of every metric that was compared.
+        limits: by metric, the hard limits of the service as a whole.
+        exceeded: the hard limits that the run is beyond.
         baseline_version: version of the baseline that the run was compared with.
         window: the measured window; ``None`` if no load was measured.
         generator_lag_p99_s: schedule lag of the generator; ``None`` without a load.
@@ -73,6 +75,8 @@ class RunEntry:
     window: Window | None
     generator_lag_p99_s: Change | None
     generator_saturation_ratio: Change | None
+    limits: Mapping[str, Amount] = field(default_factory=dict)
+    exceeded: tuple[ExceededLimit, ...] = ()
 
     @property
     def ended_at(self) -> datetime:
@@ -193,6 +197,8 @@ def entry_of(record: RunRecord, uri: str) -> RunEntry:
         window=record.window,
         generator_lag_p99_s=record.generator.schedule_lag_p99_s if record.generator else None,
         generator_saturation_ratio=record.generator.wanted_cores if record.generator else None,
+        limits=record.limits,
+        exceeded=exceeded_of(record),
     )
 
 

@@ -1,8 +1,9 @@
 """Compare the runs of a night: which of them can be compared, and what all of them together show.
 
-The verdict of a run: no baseline → ``NO_BASELINE``; a baseline that cannot be used, or other load, data or environment
-→ ``NOT_COMPARABLE``; a metric significantly worse → ``REGRESSION``; a metric significantly better, and none suspicious
-for the worse → ``IMPROVEMENT``; else ``PASS``, with the suspicious metrics among the reasons.
+The verdict of a run: beyond a hard limit → ``OVER_LIMIT``, whatever the baseline; no baseline → ``NO_BASELINE``; a
+baseline that cannot be used, or other load, data or environment → ``NOT_COMPARABLE``; a metric significantly worse →
+``REGRESSION``; a metric significantly better, and none suspicious for the worse → ``IMPROVEMENT``; else ``PASS``, with
+the suspicious metrics among the reasons.
 
 What is significant depends on the history. With fewer than three nights the spread between runs is unknown, and only a
 change of more than 30 % is reported, as a warning. From three nights on, `include.perf.verdict.significance` decides,
@@ -10,12 +11,12 @@ and `include.perf.baselines.error_count` for failures. A single run is never sig
 and no re-run was possible; then it is a warning at most.
 
 A deviation is critical only with an approved baseline that is not stale, and ten nights of history. A significant
-change above a hard limit of the service is always critical, because a hard limit needs no history.
+change beyond a hard limit is at least as severe as the limit, because a hard limit needs no history.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -25,11 +26,14 @@ from include.perf.baselines.entry import Baseline, State
 from include.perf.baselines.history import Night
 from include.perf.baselines.reference import MAX_REFERENCE
 from include.perf.baselines.spread import JUDGED_ON_LOG, worse_sign
+from include.perf.catalogue.hard_limits import HardLimit
 from include.perf.model.metric import METRICS, Metric
-from include.perf.runs.record import Cause, Deviation, Severity, Shift, Verdict
+from include.perf.runs.phrases import limit_sentence
+from include.perf.runs.record import Cause, Deviation, ExceededLimit, Severity, Shift, Verdict
 from include.perf.verdict import reasons
 from include.perf.verdict.contender import CellOfNight, Contender, panel_of, value_of
 from include.perf.verdict.error_judgement import ERROR_RATE, judge_errors
+from include.perf.verdict.limits import judge_limits
 from include.perf.verdict.metric_change import ComparedMetric, FirstSeen, MetricChange
 from include.perf.verdict.metric_judgement import MetricJudge, NightStatistics
 from include.perf.verdict.significance import significance_of
@@ -56,6 +60,9 @@ class Comparison:
         judged: the medians that were judged; empty without re-runs.
         platform: by metric, the relative change that all services share.
         suspicion: statistic of the most suspicious metric over its threshold; 0 if none is suspicious.
+        limits: by metric, the hard limits of the service as a whole.
+        exceeded: the hard limits that the run is beyond.
+        needs_rerun: whether a re-run could confirm what a single run shows.
     """
 
     verdict: Verdict
@@ -68,6 +75,9 @@ class Comparison:
     judged: Mapping[str, float] = field(default_factory=dict)
     platform: Mapping[str, float] = field(default_factory=dict)
     suspicion: float = 0.0
+    limits: Mapping[str, float] = field(default_factory=dict)
+    exceeded: tuple[ExceededLimit, ...] = ()
+    needs_rerun: bool = False
 
 
 def compare_night(
@@ -83,29 +93,54 @@ def compare_night(
     refusals = [_refusal(contender) for contender in contenders]
     comparable = [contender for contender, refusal in zip(contenders, refusals, strict=True) if refusal is None]
     judged = iter(_judge(comparable, others, now=now) if comparable else ())
-    return tuple(next(judged) if refusal is None else refusal for refusal in refusals)
+    compared = [next(judged) if refusal is None else refusal for refusal in refusals]
+    return tuple(
+        _with_limits(contender, comparison) for contender, comparison in zip(contenders, compared, strict=True)
+    )
+
+
+def _with_limits(contender: Contender, comparison: Comparison) -> Comparison:
+    """Return a comparison with what the hard limits show; beyond one, the verdict is `Verdict.OVER_LIMIT`."""
+    found = judge_limits(contender)
+    is_beyond = bool(found.exceeded)
+    sentences = [f"{limit_sentence(exceeded)} ({exceeded.evidence})" for exceeded in found.exceeded]
+    is_single = is_beyond and len(contender.runs) == 1
+    return replace(
+        comparison,
+        verdict=Verdict.OVER_LIMIT if is_beyond else comparison.verdict,
+        reasons=(*sentences, *comparison.reasons, *found.notes),
+        suspicion=max(comparison.suspicion, *(_excess(exceeded) for exceeded in found.exceeded), 0.0),
+        limits={limit.metric: limit.value for limit in contender.limits if not limit.endpoint},
+        exceeded=found.exceeded,
+        needs_rerun=is_single or any(deviation.is_suspicion for deviation in comparison.deviations),
+    )
+
+
+def _excess(exceeded: ExceededLimit) -> float:
+    """Return how far a value is beyond its limit, as a ratio of at least 1."""
+    low, high = sorted((exceeded.limit, exceeded.value))
+    return high / low if low else math.inf
 
 
 def _refusal(contender: Contender) -> Comparison | None:
     """Return the verdict of a run that cannot be compared; ``None`` if it can."""
     baseline, metrics = contender.baseline, contender.judged()
-    exceeded = reasons.hard_limits(contender.hard_limits, metrics, reported=())
     if contender.baseline_problem is not None:
         reason = reasons.unusable_baseline(contender.baseline_problem, run_id=contender.runs[0].run_id)
-        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=(reason, *exceeded))
+        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=(reason,))
     if baseline is None:
         return Comparison(
             verdict=Verdict.NO_BASELINE,
-            reasons=(reasons.no_baseline(will_record=contender.will_record_baseline), *exceeded),
+            reasons=(reasons.no_baseline(will_record=contender.will_record_baseline),),
         )
     differences = reasons.differences(contender.fingerprint, baseline.fingerprint) if baseline.fingerprint else []
     if differences:
-        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=(*differences, *exceeded))
+        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=tuple(differences))
     if not any(value_of(metrics, name) is not None and name in baseline.metrics for name in METRICS):
         notes = reasons.not_compared(metrics, baseline.metrics)
         return Comparison(
             verdict=Verdict.NOT_COMPARABLE,
-            reasons=("the run and the baseline have no metric in common", *notes, *exceeded),
+            reasons=("the run and the baseline have no metric in common", *notes),
         )
     return None
 
@@ -151,7 +186,6 @@ class CellJudge:
         deviations = tuple(found for metric in METRICS.values() if (found := self._deviation(metric)) is not None)
         verdict, why = self._verdict(deviations)
         notes = [
-            *reasons.hard_limits(self._contender.hard_limits, self._metrics, reported=_significantly_worse(deviations)),
             *reasons.not_compared(self._metrics, self._baseline.metrics),
             *reasons.platform(self._platform(), services=self._night.services),
             *reasons.of_baseline(self._baseline, state=self._state, is_due_for_review=self._is_due_for_review),
@@ -225,8 +259,10 @@ class CellJudge:
         figures = reasons.of_shift(
             metric, value=value, reference=change.reference, shift=change.shift, nights=len(self._history)
         )
+        severity = self._severity(metric, change)
         limit = self._exceeded_limit(metric, value) if is_regression else None
-        exceeded = "" if limit is None else f"{reasons.exceeds_hard_limit(metric, limit=limit)}; "
+        if limit is not None:
+            severity = max(severity, Severity(limit.severity), key=lambda known: known.rank)
         return Deviation(
             metric=metric.name,
             unit=metric.unit,
@@ -234,20 +270,20 @@ class CellJudge:
             value=value,
             shift=change.shift,
             is_worse=change.is_worse,
-            severity=self._severity(metric, change) if limit is None else Severity.CRITICAL,
-            reason=f"{figures}; {exceeded}{change.evidence}{reasons.first_seen(seen) if seen else ''}",
+            severity=severity,
+            reason=f"{figures}; {change.evidence}{reasons.first_seen(seen) if seen else ''}",
             is_confirmed=change.is_confirmed,
             cause=change.cause,
             since=since,
-            evidence=f"{exceeded}{change.evidence.words}",
+            evidence=change.evidence.words,
             first_version=seen.version if seen else None,
             previous_version=seen.previous_version if seen else None,
         )
 
-    def _exceeded_limit(self, metric: Metric, value: float) -> float | None:
-        """Return the hard limit that a value exceeds; ``None`` if there is none, or it does not."""
-        limit = self._contender.hard_limits.get(metric.name)
-        return limit if limit is not None and value > limit else None
+    def _exceeded_limit(self, metric: Metric, value: float) -> HardLimit | None:
+        """Return the hard limit of the service that a value is beyond; ``None`` if there is none, or it is not."""
+        own = (limit for limit in self._contender.limits if limit.metric == metric.name and not limit.endpoint)
+        return next((limit for limit in own if limit.is_exceeded_by(value)), None)
 
     def _begun(self, name: str) -> datetime | None:
         """Return the start of the unbroken series of nights with this metric worse; ``None`` if it began tonight."""
@@ -270,10 +306,6 @@ class CellJudge:
             return Severity.CRITICAL if is_second_night else Severity.WARNING
         limit = CRITICAL_POINTS if metric is ERROR_RATE else CRITICAL_SHIFT_RATIO
         return Severity.CRITICAL if _least_worsening(metric, change.shift) >= limit else Severity.WARNING
-
-
-def _significantly_worse(deviations: tuple[Deviation, ...]) -> set[str]:
-    return {deviation.metric for deviation in deviations if deviation.is_worse and deviation.is_confirmed}
 
 
 def _first_seen(nights: Sequence[Night], version: str | None, *, at: datetime | None) -> FirstSeen:

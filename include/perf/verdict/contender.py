@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -14,7 +14,9 @@ from include.perf.baselines.history import Night, comparable_nights
 from include.perf.baselines.panel import Panel
 from include.perf.baselines.reference import MAX_REFERENCE, Floats
 from include.perf.baselines.spread import JUDGED_ON_LOG, log_of, on_log_scale, resolution_of
+from include.perf.catalogue.hard_limits import HardLimit
 from include.perf.model.metric import METRICS, Metric, MetricValue
+from include.perf.runs.figures import EndpointFigures
 
 LATEST_WITHIN = timedelta(days=8)
 """How long a cell's latest night counts for its service; every scenario runs at least weekly."""
@@ -28,12 +30,18 @@ COLUMNS = MAX_REFERENCE + max(WINDOWS) + 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredRun:
-    """The figures of one valid run."""
+    """The figures of one valid run.
+
+    Attributes:
+        requested_rps: requests that were due per second; ``None`` if unknown.
+    """
 
     run_id: str
     metrics: Mapping[str, MetricValue]
     due: int | None
     failed: int | None
+    endpoints: tuple[EndpointFigures, ...] = ()
+    requested_rps: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +82,7 @@ class Contender(CellOfNight):
         at: when the load of the first run started.
         runs: the first run and its valid re-runs.
         no_rerun: why a re-run was not possible; ``None`` if there was one, or none was needed.
-        hard_limits: by metric, what the service must never exceed.
+        limits: the hard limits of the service and of its endpoints.
         baseline_problem: why the baseline of the cell cannot be used; ``None`` if nothing is wrong with it.
         will_record_baseline: whether the run was started with ``update_baseline``.
     """
@@ -84,7 +92,7 @@ class Contender(CellOfNight):
     runs: tuple[MeasuredRun, ...]
     deploy_version: str | None = None
     no_rerun: str | None = None
-    hard_limits: Mapping[str, float] = field(default_factory=dict)
+    limits: tuple[HardLimit, ...] = ()
     baseline_problem: str | None = None
     will_record_baseline: bool = False
 

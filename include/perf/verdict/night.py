@@ -7,6 +7,7 @@ from datetime import datetime
 
 from include.perf.baselines.baselines import Baselines, BaselineStore
 from include.perf.baselines.history import Night, read_nights
+from include.perf.catalogue.hard_limits import DEFAULT_LIMITS, HardLimit
 from include.perf.model.errors import ConfigurationError, ItemError
 from include.perf.model.text import Clock
 from include.perf.runs.record import Cause, RunRecord
@@ -43,27 +44,23 @@ class Judge:
     """Judges the runs of a night together.
 
     Attributes:
-        hard_limits_of: returns by metric what a service must never exceed.
+        limits_of: returns the hard limits of a service.
     """
 
     store: ResultsStore
     baselines: BaselineStore
     clock: Clock
-    hard_limits_of: Callable[[str], Mapping[str, float]] = lambda service: {}
+    limits_of: Callable[[str], tuple[HardLimit, ...]] = lambda service: DEFAULT_LIMITS
 
     def suspicions(self, uris: Sequence[str]) -> dict[str, float]:
-        """Return the suspicious runs by URI with their suspicion (see `Comparison`), the most suspicious first.
+        """Return the runs that need re-runs by URI with their suspicion (see `Comparison`), the most suspicious first.
 
         A run whose worsened metrics are all significant already is left out: a re-run would add nothing, and take the
-        place of a useful one.
+        place of a useful one. A single run beyond a limit needs one to confirm it.
         """
         baselines, members = self._night(uris)
         found = self._compared(members, baselines)
-        suspicions = {
-            uri: comparison.suspicion
-            for uri, comparison in found.items()
-            if any(deviation.is_suspicion for deviation in comparison.deviations)
-        }
+        suspicions = {uri: comparison.suspicion for uri, comparison in found.items() if comparison.needs_rerun}
         return dict(sorted(suspicions.items(), key=lambda item: -item[1]))
 
     def records(
@@ -116,7 +113,7 @@ class Judge:
             runs=(_measured(record), *reruns),
             deploy_version=record.deploy_version,
             no_rerun=None if reruns else "the run is already finished",
-            hard_limits=self.hard_limits_of(record.service),
+            limits=self.limits_of(record.service),
         )
         others = tuple(self._others(baselines, {(record.service, record.scenario)}, before=record.started_at))
         (comparison,) = compare_night([contender], others, now=self.clock())
@@ -225,7 +222,7 @@ class Judge:
             runs=(member.run.measured(), *valid),
             deploy_version=member.run.deployed.after,
             no_rerun=member.refused,
-            hard_limits=self.hard_limits_of(spec.service),
+            limits=self.limits_of(spec.service),
             will_record_baseline=spec.update_baseline,
         )
 
@@ -257,11 +254,22 @@ def _report_once(records: dict[str, RunRecord], channel_of: Callable[[str], str]
 
 
 def _only_platform(record: RunRecord) -> bool:
-    return bool(record.regressions) and all(deviation.cause is Cause.PLATFORM for deviation in record.regressions)
+    return (
+        bool(record.regressions)
+        and not record.exceeded
+        and all(deviation.cause is Cause.PLATFORM for deviation in record.regressions)
+    )
 
 
 def _measured(record: RunRecord) -> MeasuredRun:
-    return MeasuredRun(run_id=record.run_id, metrics=record.metrics, due=record.load.due, failed=record.load.failed)
+    return MeasuredRun(
+        run_id=record.run_id,
+        metrics=record.metrics,
+        due=record.load.due,
+        failed=record.load.failed,
+        endpoints=record.endpoints,
+        requested_rps=None if record.load.due is None else record.load.due / record.load.duration_s,
+    )
 
 
 def _ids(member: _Member) -> tuple[str, ...]:
@@ -279,5 +287,9 @@ def _shared_verdict(first: str, comparison: Comparison) -> Comparison:
     """Return the verdict for a re-run; only the record of the first run has the deviations."""
     reason = f"judged together with run {first}: {comparison.reasons[0]}"
     return Comparison(
-        verdict=comparison.verdict, reasons=(reason,), reference=comparison.reference, nights=comparison.nights
+        verdict=comparison.verdict,
+        reasons=(reason,),
+        reference=comparison.reference,
+        nights=comparison.nights,
+        limits=comparison.limits,
     )

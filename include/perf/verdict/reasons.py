@@ -1,11 +1,12 @@
 """The reasons of a verdict in words and numbers: plain text, one sentence each."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 
 from include.perf.baselines.baselines import promote_command
 from include.perf.baselines.entry import Baseline, State
 from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P
+from include.perf.catalogue.hard_limits import HardLimit
 from include.perf.model.metric import METRICS, Metric, MetricValue, Unit
 from include.perf.model.numbers import format_change, format_value
 from include.perf.model.text import counted
@@ -90,29 +91,27 @@ def without_counts(threshold: float) -> Evidence:
     return Evidence(words=f"threshold {threshold * 100:.2f} points (no failure counts in the history)")
 
 
-def exceeds_hard_limit(metric: Metric, *, limit: float) -> str:
-    """Return the part of a sentence for a value above what the service must never exceed."""
-    return f"exceeds the hard limit of {format_value(limit, metric.unit)}"
+def of_limit(*, runs: int, no_rerun: str | None) -> str:
+    """Explain on how many runs it rests that a limit is exceeded."""
+    if runs > 1:
+        return f"confirmed by the {'better' if runs == 2 else 'median'} of {runs} runs"
+    return f"a single run, not re-run: {no_rerun}" if no_rerun else "a single run"
 
 
-def exceeded(limits: Mapping[str, float], metrics: Mapping[str, MetricValue]) -> Iterator[tuple[Metric, float]]:
-    """Yield each metric whose value exceeds its hard limit, with the limit."""
-    for name, limit in limits.items():
-        value = metrics[name].value if name in metrics else None
-        if value is not None and value > limit:
-            yield METRICS[name], limit
+def exceeded_in_some(limit: HardLimit, *, beyond: Sequence[str], runs: int) -> str:
+    """Return the note about a limit that some of several runs exceeded, but not their median."""
+    return f"{limit_name(limit)} was beyond its limit in {len(beyond)} of {runs} runs ({', '.join(beyond)})"
 
 
-def hard_limits(
-    limits: Mapping[str, float], metrics: Mapping[str, MetricValue], *, reported: Collection[str]
-) -> list[str]:
-    """Return which values exceed a hard limit, without the metrics that a deviation reports already."""
-    return [
-        f"{metric.title} {format_value(metrics[metric.name].value, metric.unit)} "
-        f"{exceeds_hard_limit(metric, limit=limit)}"
-        for metric, limit in exceeded(limits, metrics)
-        if metric.name not in reported
-    ]
+def limit_not_checked(limit: HardLimit, why: str) -> str:
+    """Return the note about a limit without a value to check."""
+    return f"the limit on {limit_name(limit)} could not be checked: {why}"
+
+
+def limit_name(limit: HardLimit) -> str:
+    """Return what a limit applies to: ``Latency p95``, or ``Latency p95 of orders``."""
+    title = METRICS[limit.metric].title
+    return f"{title} of {limit.endpoint}" if limit.endpoint else title
 
 
 def by_reruns(*, runs: int, t: float) -> Evidence:

@@ -78,7 +78,14 @@ class StageResults:
     def measured(self) -> MeasuredRun:
         """Return the figures for a comparison."""
         due, failed = (self.load.due, self.load.failed) if self.load else (None, None)
-        return MeasuredRun(run_id=self.spec.run_id, metrics=self.metrics, due=due, failed=failed)
+        return MeasuredRun(
+            run_id=self.spec.run_id,
+            metrics=self.metrics,
+            due=due,
+            failed=failed,
+            endpoints=self.load.endpoints if self.load else (),
+            requested_rps=self.load.due / self.spec.load.duration_s if self.load else None,
+        )
 
     def without_verdict(self) -> Comparison:
         """Return the verdict of a run that cannot be judged: skipped or invalid."""
@@ -152,6 +159,8 @@ def record_of(
         deploy_version=run.deployed.after,
         stalls=load.stalls if load else (),
         journeys=load.journeys if load else (),
+        limits=comparison.limits,
+        exceeded=comparison.exceeded,
     )
 
 

@@ -10,10 +10,11 @@ from include.perf.alerts.alert_writer import KEPT, AlertWriter
 from include.perf.alerts.book import AlertBook, Chart, DeliveryPart, Event, Links, ProblemKind, Silence
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.model.cell import CellName
+from include.perf.model.metric import Unit
 from include.perf.runs.dag_run import DagRunResults
-from include.perf.runs.record import Deviation, RunRecord, Severity, Shift, Verdict
+from include.perf.runs.record import Deviation, ExceededLimit, RunRecord, Severity, Shift, Verdict
 from tests.perf.alert_words import PlainWords, message, of_part
-from tests.records import START, deviation, metric_values, record_of
+from tests.records import START, deviation, exceeded_limit, metric_values, over_limit_record, record_of
 
 GATEWAY, STORE = "trading-gateway-service", "feature-store-service"
 P95 = 0.0612  # 45 % above 0.0421
@@ -112,6 +113,34 @@ def test_the_first_message_has_charts() -> None:
     uri = f"memory://{GATEWAY}/market_open/{worse().run_id}"
     assert delivery.charts == (Chart(uri, "comparison.png"), Chart(uri, "latency.png"))
     assert delivery.problem_id == worse().run_id
+
+
+def beyond(*limits: ExceededLimit, **changes: Any) -> RunRecord:
+    """Return a run beyond its limits; by default with 8 % of failures."""
+    return over_limit_record(*limits, service=GATEWAY, **changes)
+
+
+def test_a_limit_is_a_problem_without_a_baseline() -> None:
+    """The service's channel hears of it; further failures, or another limit, make it worse; then it is over."""
+    weeks = Fortnight()
+    slow = exceeded_limit(metric="latency_p99", unit=Unit.SECONDS, value=0.9, limit=0.5, endpoint="market")
+    assert weeks.night(beyond(baseline=None)) == [("opened", "#trading", "opened trading-gateway @S0123")]
+    (problem,) = weeks.book.problems
+    assert (problem.severity, problem.metrics) == (Severity.CRITICAL, ("error_rate",))
+    assert problem.worst == {"limit:error_rate": pytest.approx(0.6)}  # 8 % is 60 % above 5 %
+    assert weeks.night(beyond(exceeded_limit(value=0.09)))[0][0] == "continues"  # 80 % above is not 1.5 × 60 %
+    assert weeks.night(beyond(exceeded_limit(value=0.10)))[0][0] == "worsened"
+    assert weeks.night(beyond(exceeded_limit(value=0.10), slow))[0][0] == "worsened"
+    assert weeks.night(fine())[0][0] == "recovered"
+
+
+def test_a_silenced_metric_silences_its_limit() -> None:
+    """Of the service and of its endpoints."""
+    weeks = Fortnight()
+    weeks.silence(metric="error_rate")
+    assert weeks.night(beyond(exceeded_limit(), exceeded_limit(endpoint="market"))) == [
+        ("digest", "#digest", "digest , 1 silenced")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,21 @@ from include.perf.alerts.slack_blocks import BUDGET, titled
 from include.perf.alerts.slack_messages import SlackWords, acknowledged
 from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.model.cell import CellName, RunAddress
-from include.perf.model.metric import METRICS
+from include.perf.model.metric import METRICS, Unit
 from include.perf.runs.dag_run import Absence, DagRunResults, MissingRun
 from include.perf.runs.record import Cause, Deviation, RunRecord, Severity, Verdict
 from tests.fakes.clock import START
 from tests.golden_files import assert_golden
-from tests.records import BASELINE_METRICS, baseline_reference, deviation, record_of, regressed_record, run_record
+from tests.records import (
+    BASELINE_METRICS,
+    baseline_reference,
+    deviation,
+    exceeded_limit,
+    over_limit_record,
+    record_of,
+    regressed_record,
+    run_record,
+)
 
 slack, pipeline = SlackWords(), SlackPipelineWords()
 
@@ -440,10 +449,12 @@ def test_the_digest_needs_no_action() -> None:
 def test_the_summary_is_one_line() -> None:
     """A quiet night is reported as such; any other is counted."""
     healthy = slack.summary([run_record()] * 6, Links())
-    assert shown(healthy) == "market_open: 6 services, all in line with their baselines"
-    assert shown(slack.summary([run_record()], Links())) == "market_open: 1 service, in line with its baseline"
+    assert shown(healthy) == "market_open: 6 services, no significant change"
+    assert shown(slack.summary([run_record()], Links())) == "market_open: 1 service, no significant change"
     mixed = slack.summary([run_record(), *map(record_of, Verdict)], Links())
-    assert shown(mixed) == "market_open: 8 services: 1 worse, 2 in line, 1 better, 2 without a baseline, 2 not judged"
+    assert shown(mixed) == (
+        "market_open: 9 services: 1 over a limit, 1 worse, 2 unchanged, 1 better, 2 without a baseline, 2 not judged"
+    )
 
 
 # The pipeline
@@ -585,12 +596,36 @@ def test_the_pipelines_messages_never_read_like_a_regression(verdict: Verdict) -
             assert word not in everything
 
 
-@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.REGRESSION])
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if not verdict.is_failure])
 def test_other_verdicts_never_read_like_a_regression(verdict: Verdict) -> None:
     """A message about them does not mislead."""
     message = slack.opened([record_of(verdict)], links=LINKS, mention=GROUP)
     assert "slower" not in shown(message)
     assert "subteam" not in shown(message)
+
+
+def test_a_run_beyond_its_limits() -> None:
+    """What is beyond which limit comes first, without a word of a baseline; an endpoint is named."""
+    slow = exceeded_limit(metric="latency_p99", unit=Unit.SECONDS, value=0.9, limit=0.5, endpoint="market")
+    record = over_limit_record(replace(slow, severity=Severity.WARNING), exceeded_limit(), deploy_version="2.4.1")
+    message = slack.opened([record], links=LINKS, mention=GROUP)
+    assert message.slack_text == (
+        ":rotating_light: analysis-engine-service is over its limit under market_open: error rate 8.00 % (limit 5.00 %)"
+    )
+    assert f"*Critical* · staging · version 2.4.1 <!subteam^{GROUP}>" in shown(message)
+    assert "• *Error rate* *8.00 %*, limit 5.00 %\n" in shown(message)
+    assert "• *Latency p99 of market* *900 ms*, limit 500 ms, warning" in shown(message)
+    assert "confirmed by the median of 3 runs" in shown(message)
+    seen = problem(
+        worst={"limit:error_rate": 0.6}, levels={"limit:error_rate": 0.05}, values={"limit:error_rate": 0.08}
+    )
+    assert shown(slack.continues([record], seen)).endswith(
+        "still there, night 3: error rate 8.00 % (limit 5.00 %), p99 of market 900 ms (limit 500 ms)"
+    )
+    assert "error rate 8.00 % (limit 5.00 %)" in slack.worsened([record], seen, mention=None).text
+    assert shown(slack.recovered(seen, [run_record()])).endswith(
+        "back to normal after 3 nights: error rate 0.03 % (baseline 0.02 %)"
+    )
 
 
 # Text that Slack would refuse or interpret

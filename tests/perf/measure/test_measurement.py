@@ -122,12 +122,24 @@ def test_the_warm_up_is_left_out(tmp_path: Path) -> None:
 
 def test_fast_failures_do_not_improve_latency(tmp_path: Path) -> None:
     """Half of the requests refused in 1 ms: the latency is that of the other half."""
-    good = [Row(10 + number, 0.1) for number in range(5)]
+    good = [Row(10 + number / 100, 0.1) for number in range(300)]
     refused = [Row(10 + number, 0.001, error="connection refused", status=0) for number in range(5)]
     errors = [Row(10 + number, 0.002, error="HTTP 500", status=500) for number in range(5)]
     load = measured(tmp_path, [*good, *refused, *errors])
     assert [value(load, name) for name in LATENCIES] == [0.1, 0.1, 0.1]
-    assert value(load, "error_rate") == pytest.approx(10 / 15)
+    assert value(load, "error_rate") == pytest.approx(10 / 310)
+
+
+def test_failures_that_leave_too_few_latencies_leave_no_percentile(tmp_path: Path) -> None:
+    """60 good answers of 310 requests are enough for p50 and p95, not for p99; the reason names the failures."""
+    good = [Row(10 + number / 100, 0.1) for number in range(60)]
+    refused = [Row(10 + number / 100, 0.001, error="HTTP 401", status=401) for number in range(250)]
+    load = measured(tmp_path, [*good, *refused])
+    assert [load.metrics[name].value for name in LATENCIES] == [0.1, 0.1, None]
+    assert load.metrics["latency_p99"].reason == (
+        "250 of 310 requests failed, mostly with HTTP 401, and the 60 others are too few for it (at least 299 are "
+        "needed)"
+    )
 
 
 def test_timeouts_and_unfinished_requests_count_with_the_time_they_waited(tmp_path: Path) -> None:
@@ -301,7 +313,7 @@ def test_no_rows_are_no_figures(tmp_path: Path) -> None:
     load = measured(tmp_path, [])
     nothing_due = "nothing was due in the measured window"
     assert load.metrics == {
-        **{name: MetricValue(value=None, unit=Unit.SECONDS, reason="no request was answered") for name in LATENCIES},
+        **{name: MetricValue(value=None, unit=Unit.SECONDS, reason=nothing_due) for name in LATENCIES},
         "throughput": MetricValue(value=None, unit=Unit.REQUESTS_PER_SECOND, reason=nothing_due),
         "error_rate": MetricValue(value=None, unit=Unit.RATIO, reason=nothing_due),
     }
@@ -323,10 +335,9 @@ def test_when_every_request_failed_there_is_no_latency(tmp_path: Path) -> None:
     """Throughput is then really 0, and the error rate 1."""
     load = measured(tmp_path, [Row(10 + number, 0.001, error="HTTP 500", status=500) for number in range(10)])
     assert (value(load, "throughput"), value(load, "error_rate")) == (0.0, 1.0)
-    assert {load.metrics[name].reason for name in LATENCIES} == {"no request was answered"}
-    assert load.endpoints == (
-        EndpointFigures(name="orders", due=10, failed=10, latency_p50=None, latency_p95=None, latency_p99=None, rows=3),
-    )
+    assert {load.metrics[name].reason for name in LATENCIES} == {"10 of 10 requests failed, mostly with HTTP 500"}
+    nothing = dict.fromkeys(LATENCIES)
+    assert load.endpoints == (EndpointFigures(name="orders", due=10, failed=10, **nothing, rows=3, throughput=0.0),)
 
 
 def test_the_generator_s_own_figures_are_reported(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def verdict_of(platform: Platform, uri: str) -> Verdict:
     return platform.night_stages.compare([uri])[uri]
 
 
-# The seven verdicts
+# The verdicts
 
 
 def test_no_baseline(platform: Platform) -> None:

@@ -4,16 +4,29 @@ import pytest
 
 from include.perf.baselines.baselines import Baselines
 from include.perf.model.errors import BaselineError
+from include.perf.model.metric import METRICS
 from include.perf.reporting.approval import needs_approval, question
 from include.perf.runs.record import Verdict
 from tests.baselines import approval, run, with_runs
-from tests.records import deviation, record_of
+from tests.records import deviation, exceeded_limit, over_limit_record, record_of
 
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_which_verdicts_need_an_approval(verdict: Verdict) -> None:
-    """Regressions and runs that are not comparable; a run without figures can never become a baseline."""
+    """Regressions and runs that are not comparable; a failing run or one without figures can never be a baseline."""
     assert needs_approval(record_of(verdict)) is (verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE))
+
+
+def test_a_run_beyond_another_limit_needs_an_approval() -> None:
+    """A service that is too slow may still have a baseline, if somebody wants it."""
+    slow = exceeded_limit(metric="latency_p95", unit=METRICS["latency_p95"].unit, value=0.6, limit=0.5)
+    assert needs_approval(over_limit_record(slow))
+
+
+def test_a_failing_run_raises_no_question() -> None:
+    """Nobody can approve failures."""
+    with pytest.raises(BaselineError, match=r"cannot become a baseline, because too many requests failed \(8\.00% of"):
+        question(over_limit_record(), reason="x", asked_by="ana", baselines=Baselines())
 
 
 def test_a_suspicious_pass_needs_an_approval() -> None:

@@ -1,5 +1,6 @@
 """JUnit XML for CI servers."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -11,7 +12,9 @@ from tests.records import (
     BASELINE_METRICS,
     baseline_reference,
     deviation,
+    exceeded_limit,
     metric_values,
+    over_limit_record,
     record_of,
     regressed_record,
     run_record,
@@ -44,6 +47,7 @@ def test_each_run_is_a_suite_with_a_case_for_each_metric(verdict: Verdict) -> No
     [
         (Verdict.PASS, 0, 0, 0),
         (Verdict.REGRESSION, 1, 0, 0),
+        (Verdict.OVER_LIMIT, 1, 0, 0),
         (Verdict.IMPROVEMENT, 0, 0, 0),
         (Verdict.NO_BASELINE, 0, 0, 8),
         (Verdict.NOT_COMPARABLE, 0, 0, 8),
@@ -63,6 +67,19 @@ def test_a_failure_has_its_numbers() -> None:
     assert failure.get("message") == "Latency p95 is 45 % above its baseline (61.2 ms, was 42.1 ms)"
     assert failure.get("type") == "critical"
     assert failure.text == "Latency p95 is beyond both thresholds and confirmed"
+
+
+def test_a_limit_fails_without_a_baseline() -> None:
+    """Its case has the value and the limit; one of an endpoint is a case of its own."""
+    of_endpoint = exceeded_limit(metric="latency_p99", unit=METRICS["latency_p99"].unit, value=0.9, limit=0.5)
+    record = over_limit_record(exceeded_limit(), replace(of_endpoint, endpoint="market"), baseline=None, shifts={})
+    (failure,) = case(record, "error_rate").findall("failure")
+    assert failure.get("message") == "Error rate is 8.00 %, above its limit of 5.00 %"
+    assert failure.get("type") == "critical"
+    (failure,) = case(record, "latency_p99 of market").findall("failure")
+    assert failure.get("message") == "Latency p99 of market is 900 ms, above its limit of 500 ms"
+    (suite,) = read(record)
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("9", "2", "7")
 
 
 def test_a_suspicion_does_not_fail() -> None:

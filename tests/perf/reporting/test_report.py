@@ -11,10 +11,11 @@ from include.perf.model.numbers import format_value
 from include.perf.reporting import markdown_text
 from include.perf.reporting.report import run_document
 from include.perf.runs.figures import ErrorGroup, Stall
-from include.perf.runs.phrases import headline, is_compared
+from include.perf.runs.phrases import finding, headline, is_compared
 from include.perf.runs.record import RunRecord, Severity, Shift, Verdict
 from tests.golden_files import assert_golden
 from tests.records import (
+    BASELINE_METRICS,
     baseline_reference,
     deviation,
     endpoint_figures,
@@ -60,6 +61,7 @@ def test_report_of_each_verdict(verdict: Verdict) -> None:
             Verdict.IMPROVEMENT,
             "IMPROVEMENT · {} – Latency p95 is 29 % below its baseline (30.0 ms, was 42.1 ms)",
         ),
+        (Verdict.OVER_LIMIT, "OVER_LIMIT · {} – Error rate is 8.00 %, above its limit of 5.00 % (mostly timeout)"),
         (
             Verdict.NO_BASELINE,
             "NO_BASELINE · {} – Latency p95 is 42.4 ms; there is no baseline to compare it with yet",
@@ -289,7 +291,29 @@ def test_an_unconfirmed_deviation(is_worse: bool, words: str) -> None:
     suspicion = deviation("latency_p95", 0.0612, is_worse=is_worse, is_confirmed=False, severity=Severity.DIGEST)
     record = run_record(deviations=(suspicion,), metrics=metric_values(latency_p95=0.0612))
     assert _rows(render_report(record, {}), "Metric")[1][3:] == ["+45 %", words]
-    assert "in line with its baseline" in headline(record)
+    assert headline(record).endswith("Latency p95 is 61.2 ms, +45 % from its baseline (42.1 ms): not confirmed")
+
+
+@pytest.mark.parametrize(
+    ("baseline", "value", "words"),
+    [
+        (0.0421, 0.0424, "Latency p95 is 42.4 ms, in line with its baseline (42.1 ms)"),
+        # 5.31 / 2.33 = 2.279; 2.98 ms is less than 5 ms
+        (
+            0.00233,
+            0.00531,
+            "Latency p95 is 5.31 ms, +128 % from its baseline (2.33 ms): below the minimum effect of 5.00 ms",
+        ),
+        (0.100, 0.108, "Latency p95 is 108 ms, +8.0 % from its baseline (100 ms): within the noise"),
+    ],
+)
+def test_only_what_is_in_line_is_called_so(baseline: float, value: float, words: str) -> None:
+    """A shown change that raises no alert says why, in the headline and in the table."""
+    reference = baseline_reference(metrics=BASELINE_METRICS | {"latency_p95": baseline})
+    record = run_record(metrics=metric_values(latency_p95=value), baseline=reference)
+    assert finding(record) == words
+    judged = _rows(render_report(record, {}), "Metric")[1][4]
+    assert judged == (words.partition(": ")[2] or "unchanged")
 
 
 def test_a_pass_shows_the_shifts_that_the_comparison_found() -> None:

@@ -118,10 +118,15 @@ def test_every_verdict_has_a_rank() -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "mark"),
-    [(Verdict.PASS, "NO RECORD"), (Verdict.INVALID, "NO RECORD"), (Verdict.REGRESSION, "REGRESSION")],
+    [
+        (Verdict.PASS, "NO RECORD"),
+        (Verdict.INVALID, "NO RECORD"),
+        (Verdict.REGRESSION, "REGRESSION"),
+        (Verdict.OVER_LIMIT, "OVER_LIMIT"),
+    ],
 )
 def test_a_missing_run_keeps_a_night_from_being_good(verdict: Verdict, mark: str) -> None:
-    """Only a regression is more severe."""
+    """Only a problem of a service is more severe."""
     document = dag_run_document(results(record_of(verdict), missing=(LOST,)))
     assert document.mark.text == mark
     assert document.finding == f"2 runs: 1 {verdict}, 1 without a record"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from include.perf.baselines.odd_entry import OddEntry
+from include.perf.catalogue.hard_limits import HardLimit
 from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError, ItemError, StoreError
 from include.perf.model.metric import METRICS
@@ -288,15 +289,30 @@ def test_a_run_whose_re_runs_were_not_planned_is_judged_alone(nights: Nights) ->
 
 def test_the_hard_limits_are_those_of_the_service(nights: Nights) -> None:
     """+30 % is a warning, above 450 ms it is critical; the same if the run is judged again."""
-    judge = replace(nights.judge, hard_limits_of={SERVICE: {P95: 0.45}}.__getitem__)
+    limits = (HardLimit(metric=P95, value=0.45),)
+    judge = replace(nights.judge, limits_of={SERVICE: limits}.__getitem__)
     nights.baselines.baselines.entries = {SERVICE: {SCENARIO: baseline_of(9)}}
     first = nights.run(factors={P95: 1.3})
     nights.again(first, 1.3, 1.3)
     assert nights.record(first.uri).deviations[0].severity is Severity.WARNING
     record = judge.records([first.uri], versions={})[first.uri]
-    assert record.deviations[0].severity is Severity.CRITICAL
+    assert (record.verdict, record.deviations[0].severity) == (Verdict.OVER_LIMIT, Severity.CRITICAL)
+    assert record.limits == {P95: 0.45}
+    beyond = "Latency p95 is 520 ms, above its limit of 450 ms (confirmed by the median of 3 runs)"
+    assert record.reasons[0] == beyond
     first.record.write(record)
-    assert "Latency p95 520 ms exceeds the hard limit of 450 ms" in judge.judge_again(first.uri).reasons
+    assert judge.judge_again(first.uri).verdict is Verdict.OVER_LIMIT
+
+
+def test_a_run_beyond_a_limit_is_re_run_before_it_counts(nights: Nights) -> None:
+    """Without a baseline, too: 8 % of failures in one run of three are a note, not a verdict."""
+    nights.baselines.baselines.entries = {}
+    first = nights.run(factors={"error_rate": 80})  # of 0.1 %
+    assert nights.judge.suspicions([first.uri]) == {first.uri: pytest.approx(0.08 / 0.05)}
+    nights.again(first, 1.0, 1.0)
+    record = nights.record(first.uri)
+    assert (record.verdict, record.exceeded) == (Verdict.NO_BASELINE, ())
+    assert record.reasons[-1].startswith("Error rate was beyond its limit in 1 of 3 runs (")
 
 
 # A baseline that cannot be used

@@ -19,7 +19,7 @@ from include.perf.runs.results_store import ResultsStore, folder_uri, log_left_o
 from include.perf.runs.run_index import IndexContents, RunEntry, entry_of, is_of_cells
 from include.perf.runs.stage_files import StageFiles
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Increase it with every change of the tables, of `RunEntry` and of what `entry_of` returns for a record."""
 
 TABLES = (

@@ -85,6 +85,7 @@ UNITS = {
 COLOURS = {
     Verdict.PASS: "green",
     Verdict.REGRESSION: "red",
+    Verdict.OVER_LIMIT: "dark-red",
     Verdict.IMPROVEMENT: "blue",
     Verdict.NO_BASELINE: "purple",
     Verdict.NOT_COMPARABLE: "yellow",

@@ -114,8 +114,10 @@ def _limits(service: Service, load: LoadProfile) -> str:
 
 def _requests_of(endpoint: Endpoint | Journey) -> dict[str, Any]:
     if isinstance(endpoint, Journey):
-        return endpoint.model_dump(mode="json", exclude={"data_files"}, exclude_defaults=True)
-    requests = endpoint.model_dump(mode="json", exclude={"expect", "data_files", *LATER_SETTINGS})
+        without_limits = {"__all__": {"hard_limits"}}
+        left_out: dict[str, Any] = {"data_files": True, "steps": without_limits, "finally_steps": without_limits}
+        return endpoint.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
+    requests = endpoint.model_dump(mode="json", exclude={"expect", "data_files", "hard_limits", *LATER_SETTINGS})
     requests |= endpoint.model_dump(mode="json", include=set(LATER_SETTINGS), exclude_defaults=True)
     if endpoint.expect is not None and endpoint.expect != Expectation():
         requests["expect"] = endpoint.expect.model_dump(mode="json", exclude_defaults=True)

@@ -17,10 +17,13 @@ from include.perf.reporting.charts import style
 from include.perf.runs.phrases import (
     baseline_of,
     change_of,
+    exceeded_of,
     improved,
     is_provisional,
+    limit_sentence,
     minimum_effect_of,
     shift_of,
+    why_unchanged,
     worsened,
 )
 from include.perf.runs.record import RunRecord, Shift, Verdict
@@ -84,9 +87,11 @@ def comparison_figure(record: RunRecord) -> Figure:
 
 
 def _title(record: RunRecord) -> str:
-    changed = worsened(record) if record.verdict is Verdict.REGRESSION else improved(record)
+    if record.verdict is Verdict.OVER_LIMIT and record.exceeded:
+        return style.shortened(limit_sentence(exceeded_of(record)[0]), style.MAX_TITLE)
+    changed = worsened(record) if record.verdict.is_failure else improved(record)
     if not changed:
-        return "In line with the baseline" if record.verdict is Verdict.PASS else "This run and its baseline"
+        return _unchanged_title(record) if record.verdict is Verdict.PASS else "This run and its baseline"
     which = "worse" if changed[0].is_worse else "better"
     names = [SHORT_NAMES.get(deviation.metric, deviation.metric) for deviation in changed]
     title = f"{len(changed)} of {len(METRICS)} metrics {which} than baseline: {names[0]}"
@@ -95,6 +100,13 @@ def _title(record: RunRecord) -> str:
             return f"{title}, …"
         title += f", {name}"
     return title
+
+
+def _unchanged_title(record: RunRecord) -> str:
+    """Return the title of a run that passed: not every metric may be in line, or have a value."""
+    shifts = {metric: shift_of(record, metric.name) for metric in METRICS.values()}
+    is_in_line = all(shift is not None and not why_unchanged(metric, record, shift) for metric, shift in shifts.items())
+    return "In line with the baseline" if is_in_line else "No significant change"
 
 
 def _row(record: RunRecord, metric: Metric) -> ComparisonRow:
