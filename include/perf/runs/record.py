@@ -202,7 +202,7 @@ class ExceededLimit:
 
     @property
     def key(self) -> str:
-        """What tells it from other findings of the same problem."""
+        """What distinguishes it from other findings of the same problem."""
         return f"limit:{self.endpoint}:{self.metric}" if self.endpoint else f"limit:{self.metric}"
 
 

@@ -8,9 +8,20 @@ from include.perf.baselines.baselines import MAX_RUNS, Baselines
 from include.perf.baselines.entry import State, contribution
 from include.perf.baselines.file_format import format_baselines
 from include.perf.model.errors import BaselineError
-from include.perf.runs.record import Verdict
+from include.perf.model.metric import METRICS
+from include.perf.runs.record import RunRecord, Verdict
 from tests.baselines import AT, SCENARIO, SERVICE, approval, entry_of, run, with_runs
-from tests.records import BASELINE_METRICS, HEALTHY_METRICS, baseline_reference, deviation, record_of
+from tests.records import (
+    BASELINE_METRICS,
+    HEALTHY_METRICS,
+    baseline_reference,
+    deviation,
+    exceeded_limit,
+    metric_values,
+    over_limit_record,
+    record_of,
+    run_record,
+)
 
 
 def test_the_first_run_starts_a_baseline() -> None:
@@ -94,6 +105,38 @@ def test_a_pass_against_a_replaced_baseline_strengthens_nothing() -> None:
         baselines.promote(late, approval=approval())
     of_this = run("of_this", p95=0.5, baseline=baseline_reference(version=2))
     assert [made.run_id for made in baselines.promote(of_this, approval=approval()).runs] == ["slow", "of_this"]
+
+
+@pytest.mark.parametrize("is_forced", [False, True])
+@pytest.mark.parametrize(
+    "failing",
+    [
+        over_limit_record(),
+        over_limit_record(exceeded_limit(endpoint="market", value=1.0), metrics=metric_values()),
+        run_record(verdict=Verdict.NO_BASELINE, baseline=None, metrics=metric_values(error_rate=0.87)),
+    ],
+    ids=["all", "an endpoint", "recorded by an earlier version"],
+)
+def test_a_failing_run_never_becomes_a_baseline(failing: RunRecord, *, is_forced: bool) -> None:
+    """Nobody wants to compare later runs with failures; the message has the remedy."""
+    with pytest.raises(BaselineError, match=r"because too many requests failed .* or set error_rate in hard_limits"):
+        Baselines().promote(failing, approval=approval(), force=is_forced)
+
+
+def test_a_catalogue_may_allow_more_failures() -> None:
+    """Then a run within the limit becomes a baseline."""
+    failing = run("r1", Verdict.NO_BASELINE, limits={"error_rate": 0.9})
+    failing = replace(failing, metrics=metric_values(error_rate=0.87))
+    assert Baselines().promote(failing, approval=approval()).metrics["error_rate"] == 0.87
+
+
+def test_a_run_beyond_another_limit_is_promoted_by_force() -> None:
+    """A service that is too slow needs a baseline, too, so that it does not get slower unnoticed."""
+    slow = exceeded_limit(metric="latency_p95", unit=METRICS["latency_p95"].unit, value=0.6, limit=0.5)
+    record = over_limit_record(slow, baseline=None)
+    with pytest.raises(BaselineError, match="is OVER_LIMIT and is only promoted by force"):
+        Baselines().promote(record, approval=approval())
+    assert Baselines().promote(record, approval=approval(), force=True).version == 1
 
 
 @pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.SKIPPED])

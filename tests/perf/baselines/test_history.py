@@ -29,7 +29,16 @@ from include.perf.model.metric import METRICS
 from include.perf.runs.record import BaselineReference, Cause, RunRecord, Verdict
 from include.perf.runs.results_store import RECORD_FILE
 from tests.odd_items import HOSTILE_VALUES, hostile_record
-from tests.records import baseline_reference, deviation, metric_values, record_of, regressed_record, run_record
+from tests.records import (
+    baseline_reference,
+    deviation,
+    exceeded_limit,
+    metric_values,
+    over_limit_record,
+    record_of,
+    regressed_record,
+    run_record,
+)
 
 START = datetime(2026, 3, 2, 6, 38, tzinfo=UTC)
 SERVICE, SCENARIO = "analysis-engine-service", "market_open"
@@ -100,6 +109,27 @@ def test_night_by_verdict(verdict: Verdict, is_night: bool, is_reference: bool) 
     found = night_of(record_of(verdict))
     assert (found is not None) == is_night
     assert (found is not None and found.is_reference) == is_reference
+
+
+SLOW = exceeded_limit(metric="latency_p99", unit=METRICS["latency_p99"].unit, value=0.9, limit=0.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_night", "is_reference"),
+    [
+        ({}, True, False),  # too many failures: never compared with
+        ({"exceeded": (SLOW,)}, True, True),  # a promise that is broken every night is no reason to have no history
+        ({"exceeded": (SLOW,), "deviations": (deviation("latency_p99", 0.9),)}, True, False),
+        ({"exceeded": (SLOW,), "shifts": {}, "baseline": None}, True, False),  # no baseline yet
+        ({"exceeded": (SLOW,), "shifts": {}}, False, False),  # another load
+    ],
+)
+def test_a_night_beyond_a_limit(changes: dict[str, Any], is_night: bool, is_reference: bool) -> None:
+    """It is compared with if nothing changed, and the requests did not fail."""
+    fine = {"error_rate": 0.0003}
+    found = night_of(over_limit_record(**({"metrics": metric_values(**fine)} | changes)))
+    assert (found is not None) is is_night
+    assert (found is not None and found.is_reference) is is_reference
 
 
 def test_a_rerun_is_not_a_night() -> None:
