@@ -434,6 +434,7 @@ def test_every_verdict_has_an_exit_code() -> None:
         "IMPROVEMENT": 0,
         "NO_BASELINE": 0,
         "REGRESSION": 1,
+        "OVER_LIMIT": 1,
         "INVALID": 3,
         "NOT_COMPARABLE": 3,
         "SKIPPED": 3,

@@ -79,16 +79,27 @@ def test_regression(platform: Platform) -> None:
 
 
 def test_regression_by_errors(platform: Platform) -> None:
-    """Every tenth request fails: 20 of 200 are 10 points more than none, and 2/s less throughput are below 30 %."""
-    platform.with_baseline().generator.failed_every = 10
+    """Every 25th request fails: 16 of 400 are 4 points more than none, and 2/s less throughput are below 30 %."""
+    platform.with_baseline().generator.failed_every = 25
     record = platform.execute()
     assert record.verdict is Verdict.REGRESSION
     (worse,) = record.deviations
-    assert (worse.metric, worse.baseline, worse.value) == ("error_rate", 0.0, pytest.approx(0.1))
-    assert (worse.shift.ratio, worse.shift.absolute) == (None, pytest.approx(0.1))
-    assert (record.load.due, record.load.finished, record.load.failed) == (400, 360, 40)
-    assert sum(group.count for group in record.errors) == 40
+    assert (worse.metric, worse.baseline, worse.value) == ("error_rate", 0.0, pytest.approx(0.04))
+    assert (worse.shift.ratio, worse.shift.absolute) == (None, pytest.approx(0.04))
+    assert (record.load.due, record.load.finished, record.load.failed) == (400, 384, 16)
+    assert sum(group.count for group in record.errors) == 16
     assert {group.kind for group in record.errors} == {"HTTP 500"}
+
+
+def test_too_many_errors_are_beyond_the_limit(platform: Platform) -> None:
+    """Every tenth request fails: without a baseline, in three runs, and it cannot become one."""
+    platform.generator.failed_every = 10
+    uri = platform.plan(update_baseline=True, reason="first run")
+    (record,) = platform.execute_planned(uri)
+    assert (record.verdict, len(record.reruns)) == (Verdict.OVER_LIMIT, 2)
+    assert record.reasons[0] == "Error rate is 10.00 %, above its limit of 5.00 % (confirmed by the median of 3 runs)"
+    with pytest.raises(BaselineError, match="too many requests failed"):
+        platform.promote(uri, force=True)
 
 
 def test_improvement(platform: Platform) -> None:
