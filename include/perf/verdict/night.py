@@ -268,7 +268,7 @@ def _measured(record: RunRecord) -> MeasuredRun:
         due=record.load.due,
         failed=record.load.failed,
         endpoints=record.endpoints,
-        requested_rps=None if record.load.due is None else record.load.due / record.load.duration_s,
+        requested_rps=record.load.due / record.load.duration_s if record.load.due and record.load.duration_s else None,
     )
 
 
