@@ -54,6 +54,7 @@ class Crew:
 
     Attributes:
         is_over: set once no worker takes part any more.
+        is_ordered: whether the orders are sent.
     """
 
     def __init__(self, plan: LoadPlan, reports: Reports, roster: Roster, *, pool: Mapping[str, Any]) -> None:
@@ -64,7 +65,7 @@ class Crew:
         self._crew: dict[bytes, int] = {}
         self._started: tuple[float, float] | None = None
         self._tokens: Mapping[str, Any] | None = None
-        self._is_ordered = False
+        self.is_ordered = False
         self.is_over = Event()
 
     def dismiss_waiting(self) -> None:
@@ -130,7 +131,7 @@ class Crew:
         for client_id, number in self._crew.items():
             self._roster[client_id].send({"place": {"worker": number, "workers": plan.workers}})
             self._roster[client_id].send_json(order)
-        self._is_ordered = True
+        self.is_ordered = True
         self._pass_on_tokens()
         gevent.spawn(self._watch_members)
 
@@ -247,7 +248,7 @@ class Crew:
 
     def _pass_on_tokens(self) -> None:
         """Send the newest tokens to all workers that have their order; the others get them with it."""
-        if self._tokens is None or not self._is_ordered:
+        if self._tokens is None or not self.is_ordered:
             return
         for client_id in self._crew:
             if self._roster[client_id].left is None:
@@ -255,6 +256,16 @@ class Crew:
 
     def _client_id_of(self, worker: int) -> bytes:
         return next(client_id for client_id, number in self._crew.items() if number == worker)
+
+    def give_up(self, how: str) -> None:
+        """Continue without any worker: the load ends at once.
+
+        Args:
+            how: why, after "was lost".
+        """
+        for client_id in self._crew:
+            self._lose(client_id, f"was lost: {how}")
+        self.is_over.set()
 
     def cancel(self, reason: str) -> None:
         """Cancel the load, and give the workers a little time to hand over their record."""

@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +23,7 @@ import zmq
 from include.load.channel import MasterSocket
 from include.load.control import Commands, Reports
 from include.load.crew import Crew, LoadNotStarted
+from include.load.memory_watch import MemoryWatch
 from include.load.roster import Roster
 from include.perf.load.channel_key import KEY_VARIABLE, channel_key
 from include.perf.load.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE, LoadPlan
@@ -53,6 +55,15 @@ def receive(channel: MasterSocket, crew: Crew) -> NoReturn:
         gevent.sleep(0)
 
 
+def _end(crew: Crew, reports: Reports, reason: str) -> None:
+    """End a load at once: while this process waits for anything, its memory grows."""
+    if crew.is_ordered:
+        crew.give_up(reason)
+    else:
+        reports.send({"no_load": reason})
+        os._exit(1)
+
+
 def main() -> None:
     """Run the plan of the command line with the workers that connect."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -68,7 +79,9 @@ def main() -> None:
         os._exit(1)
     roster = Roster(channel, pool=pool)
     crew = Crew(plan, reports, roster, pool=pool)
+    memory = MemoryWatch(partial(_end, crew, reports))
     gevent.spawn(receive, channel, crew)
+    gevent.spawn(memory.watch)
     gevent.spawn(commands.follow, crew.take_in, crew.cancel)
     gevent.spawn(roster.send_heartbeats, lambda: commands.last_sign.age_s)
     gevent.signal_handler(signal.SIGTERM, crew.cancel, "stopped by SIGTERM")
@@ -76,6 +89,7 @@ def main() -> None:
         crew.gather()
         reports.send({"crew": crew.hosts})
         crew.send_orders(secrets)
+        memory.begin()
         crew.is_over.wait()
     except LoadNotStarted as err:
         reports.send({"no_load": str(err)})

@@ -382,6 +382,16 @@ def test_a_worker_that_sends_without_end_is_lost(bench: Bench) -> None:
     assert bench.reports() == [{"worker": 0, "left": f"{BROKEN}it sends too many"}]
 
 
+def test_a_load_is_given_up_at_once(bench: Bench) -> None:
+    """Every worker is told to stop, and the reports say why; nothing waits for their records."""
+    workers = bench.begin("a", "b")
+    bench.crew.give_up("the master took too much memory")
+    assert bench.crew.is_over.is_set()
+    lost = "was lost: the master took too much memory"
+    assert bench.reports() == [{"worker": number, "left": lost} for number in (0, 1)]
+    assert all("stop" in worker.received()[-1] for worker in workers)
+
+
 def test_unasked_times_of_a_clock_are_ignored(bench: Bench) -> None:
     """Only the answer to the current query counts, so a worker can neither collect rounds nor prepare them."""
     (worker,) = bench.begin("a")
