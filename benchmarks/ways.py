@@ -19,31 +19,43 @@ from benchmarks.tables import Row, Table
 from benchmarks.watch import Watch
 from benchmarks.web_server import LONG_BYTES, WebServer, is_installed, web_server
 from include.perf.adapters.generator.locust_generator import LocustGenerator
+from include.perf.catalogue.locustfile import Locustfile
 from include.perf.catalogue.service import Service
 from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.generator import LoadOrder
+from include.perf.load.locustfile_bundle import bundle_of
 from include.perf.measure.measurement import measure
-from include.perf.runs.results_store import FEED_FILE
+from include.perf.runs.results_store import FEED_FILE, LOCUSTFILE_FILE
 
 ROUNDS = 3
+LOCUSTFILES = Path(__file__).with_name("locustfiles")
+
 USABLE_CORES = 0.65
 """A worker that uses more has an inflated p99, long before it is late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How requests are sent, and the rate at which their cost is measured."""
+    """How requests are sent, and the rate at which their cost is measured.
+
+    Attributes:
+        locustfile: the name of the one in `LOCUSTFILES` whose iterations, of one request each, are sent instead.
+    """
 
     name: str
     rate_rps: float
     is_tls: bool = False
     keep_alive: bool = True
     feed: Callable[[], Feed] = bellwether.feed
+    locustfile: str | None = None
 
     def service(self, server: WebServer) -> Service:
         """Return the catalogue's entry of the server, called in this way."""
         service = bellwether.service(server.tls_url if self.is_tls else server.plain_url)
         ca_file = server.ca_file if self.is_tls else None
+        if self.locustfile is not None:
+            file = Locustfile(file=LOCUSTFILES / self.locustfile)
+            return service.model_copy(update={"endpoints": (), "locustfile": file})
         return service.model_copy(update={"keep_alive": self.keep_alive, "ca_file": ca_file})
 
 
@@ -56,6 +68,8 @@ def long_feed() -> Feed:
 WAYS = (
     Way(name="HTTP, keep-alive", rate_rps=4000),
     Way(name="HTTP, keep-alive, three own values", rate_rps=4000, feed=bellwether.feed_with_slots),
+    Way(name="HTTP, locustfile with FastHttpUser", rate_rps=500, locustfile="fast_http_user.py"),
+    Way(name="HTTP, locustfile with HttpUser", rate_rps=300, locustfile="http_user.py"),
     Way(name="HTTPS, keep-alive", rate_rps=2000, is_tls=True),
     Way(name="HTTP, a connection per request", rate_rps=1000, keep_alive=False),
     Way(name="HTTPS, a connection per request", rate_rps=160, is_tls=True, keep_alive=False),
@@ -112,8 +126,11 @@ def _cost(bench: Bench, way: Way, server: WebServer) -> Cost:
         Watch(others=(server.pid,)) as watch,
     ):
         folder = Path(name)
+        service = way.service(server)
         way.feed().write(folder / FEED_FILE)
-        order = LoadOrder(service=way.service(server), load=load, folder=folder, addresses=("127.0.0.1",))
+        if service.locustfile is not None:
+            bundle_of(service.locustfile).write(folder / LOCUSTFILE_FILE)
+        order = LoadOrder(service=service, load=load, folder=folder, addresses=("127.0.0.1",))
         LocustGenerator().run(order, watch=bellwether.Unwatched())
         figures = measure(folder)
     used = watch.cpu_between(figures.window.start.timestamp(), figures.window.end.timestamp())

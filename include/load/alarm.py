@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Protocol
 
 from gevent import get_hub
@@ -46,7 +47,7 @@ class KernelAlarm:
     """
 
     def __init__(self, callback: Callable[[], None]) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc = _libc()
         self._descriptor = self._libc.timerfd_create(time.CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
         if self._descriptor < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
@@ -80,6 +81,11 @@ class KernelAlarm:
             self._watcher.close()
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+@cache
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 class LoopAlarm:

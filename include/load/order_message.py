@@ -7,7 +7,7 @@ from typing import Any
 from include.perf.load.load_plan import LoadPlan
 from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.json_files import to_json
-from include.perf.runs.results_store import FEED_FILE
+from include.perf.runs.results_store import FEED_FILE, LOCUSTFILE_FILE
 
 
 def order_of(plan: LoadPlan, secrets: ServiceSecrets) -> bytes:
@@ -19,6 +19,8 @@ def order_of(plan: LoadPlan, secrets: ServiceSecrets) -> bytes:
         "client_certificate": _content_of(plan.client_certificate),
         "secrets": secrets.message(),
     }
+    if plan.locustfile is not None:
+        order["locustfile"] = (plan.folder / LOCUSTFILE_FILE).read_text(encoding="utf-8")
     return json.dumps({"order": order}).encode()
 
 

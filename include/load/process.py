@@ -15,7 +15,7 @@ import signal
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import gevent
 from gevent.event import Event
@@ -40,6 +40,9 @@ from include.perf.load.slot_values import Draw, SlotValues
 from include.perf.load.slots import SlotRequests
 from include.perf.runs.results_store import FEED_FILE
 from include.perf.load.wire import tls_context
+
+if TYPE_CHECKING:
+    from include.load.locustfile_users import LocustfileUsers
 
 log = logging.getLogger("include.load")
 
@@ -80,7 +83,6 @@ def drive_load(link: ParentLink) -> None:
     order = link.order()
     plan = order.plan
     tokens = CurrentTokens()
-    requests = _requests(order, tokens)
     request_log = RequestLog(
         order.rows,
         has_header=order.worker == 0,
@@ -89,15 +91,20 @@ def drive_load(link: ParentLink) -> None:
         has_journeys=bool(plan.journeys),
     )
     poller = make_poller()
-    drive = Drive(plan, requests, request_log, poller, order.worker)
-    _start_users(plan, drive, poller, link)
+    code = None if plan.locustfile is None else _locustfile_users(order, tokens)
+    if code is None:
+        drive = Drive(plan, _requests(order, tokens), request_log, poller, order.worker)
+        _start_users(plan, drive, poller, link)
+    else:
+        drive = code.start(request_log, poller, count=math.ceil(plan.load.max_concurrency / plan.workers))
+    renew = tokens.renew if code is None else code.renew
     gc.collect()
     gc.freeze()
     link.report({"ready": order.worker})
-    start = link.start(tokens.renew)
+    start = link.start(renew)
     for number in (signal.SIGTERM, signal.SIGINT):  # before the start there is no record to finish
         gevent.signal_handler(number, drive.stop, f"stopped by {signal.Signals(number).name}")
-    gevent.spawn(link.watch, drive.stop, tokens.renew)
+    gevent.spawn(link.watch, drive.stop, renew)
     gevent.spawn(_report_end, drive, link, order.worker)
     is_over = Event()
     flusher = gevent.spawn(_flush_and_report, drive, request_log, link, is_over)
@@ -105,8 +112,18 @@ def drive_load(link: ParentLink) -> None:
     is_over.set()
     flusher.join()
     _close(request_log, drive)
-    link.finish(drive.summary(version=_version(), connections=ArrivalUser.settings.use))
+    connections = ArrivalUser.settings.use if code is None else None
+    if code is not None:
+        code.stop()
+    link.finish(drive.summary(version=_version(), connections=connections))
     log.info("%d arrivals, %d finished, %d failed", drive.released, request_log.finished, request_log.failed)
+
+
+def _locustfile_users(order: LoadProcessOrder, tokens: CurrentTokens) -> "LocustfileUsers":
+    """Load the locustfile of a run; Locust's clients are imported only where one is used."""
+    from include.load.locustfile_users import LocustfileUsers
+
+    return LocustfileUsers(order, tokens=tokens)
 
 
 def _requests(order: LoadProcessOrder, tokens: CurrentTokens) -> Sequence[EndpointRequests | JourneyCarrier]:

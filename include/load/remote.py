@@ -36,7 +36,7 @@ from include.perf.load.channel_key import KEY_VARIABLE, channel_key
 from include.perf.load.load_plan import HEARTBEAT_INTERVAL_S, GeneratorLog, LoadPlan, host_and_port
 from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.json_files import from_json, to_json
-from include.perf.runs.results_store import FEED_FILE
+from include.perf.runs.results_store import FEED_FILE, LOCUSTFILE_FILE
 
 log = logging.getLogger("include.load.remote")
 
@@ -166,6 +166,8 @@ class MasterLink:
         """Return the plan with the paths of this machine."""
         plan = order["plan"] | {"folder": str(self._folder)}
         (self._folder / FEED_FILE).write_text(order["feed"], encoding="utf-8")
+        if "locustfile" in order:
+            (self._folder / LOCUSTFILE_FILE).write_text(order["locustfile"], encoding="utf-8")
         for name, key in (("ca_file", "ca"), ("client_certificate", "client_certificate")):
             if order[key] is not None:
                 path = self._folder / f"{key}.pem"

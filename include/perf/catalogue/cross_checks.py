@@ -9,6 +9,7 @@ from pathlib import Path
 
 from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from include.perf.catalogue.forbidden_hosts import ForbiddenHost, forbidden_by_production, problems_of_service
+from include.perf.catalogue.locustfile import problems_of_locustfile
 from include.perf.catalogue.login_site import login_site
 from include.perf.catalogue.operations import Operations, problems_of_capacity
 from include.perf.catalogue.scenario.market_hours import MarketHours
@@ -48,6 +49,17 @@ def problems_of_tls_files(services: Mapping[str, Service]) -> ProblemsByEntry:
                 f"{SERVICES_FILE}: {name}.client_certificate: {problem}"
                 for problem in _problems_of_client_certificate(service.client_certificate)
             ),
+        ]
+        for name, service in services.items()
+    }
+
+
+def problems_of_locustfiles(services: Mapping[str, Service], *, folder: Path) -> ProblemsByEntry:
+    """Check that each locustfile is Python in a folder below the catalogue's, and has the classes that are named."""
+    return {
+        name: [
+            f"{SERVICES_FILE}: {name}.locustfile: {problem}"
+            for problem in (problems_of_locustfile(service.locustfile, folder=folder) if service.locustfile else ())
         ]
         for name, service in services.items()
     }

@@ -268,5 +268,5 @@ def problems_of_service(service: Service, never: Sequence[ForbiddenHost]) -> lis
     return [
         f"load to {service.base_url} is refused: that is {host} ({host.rule}); correct {service.url_setting}"
         for host in never
-        if host.has_port(service.port) and (host.holds(address) if address else host.is_named(service.host))
+        if any(map(host.has_port, service.ports)) and (host.holds(address) if address else host.is_named(service.host))
     ]

@@ -9,6 +9,7 @@ from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE, Cata
 from include.perf.catalogue.cross_checks import (
     problems_of_data,
     problems_of_hosts,
+    problems_of_locustfiles,
     problems_of_rates,
     problems_of_schedules,
     problems_of_tls_files,
@@ -110,6 +111,7 @@ class _Reading:
         services = {name: _with_absolute_paths(service, folder=self._folder) for name, service in read.items()}
         services = self._without(SERVICES_FILE, services, problems_of_hosts(services, forbidden, left_out=unread))
         services = self._without(SERVICES_FILE, services, problems_of_tls_files(services))
+        services = self._without(SERVICES_FILE, services, problems_of_locustfiles(services, folder=self._folder))
         scenarios = self._without(SCENARIOS_FILE, scenarios, problems_of_data(scenarios, folder=self._folder))
         if services:
             scenarios = self._with_known_services(scenarios, services, names=list(services_file["services"]))
@@ -291,4 +293,8 @@ def _with_absolute_paths(service: Service, *, folder: Path) -> Service:
         name: None if (path := getattr(service, name)) is None else (folder / path).absolute()
         for name in ("ca_file", "client_certificate")
     }
-    return service.model_copy(update={**tls_files, "data_files": absolute(service.data_files), "endpoints": endpoints})
+    files: dict[str, Any] = {**tls_files, "data_files": absolute(service.data_files), "endpoints": endpoints}
+    if service.locustfile is not None:
+        path = (folder / service.locustfile.file).absolute()
+        files["locustfile"] = service.locustfile.model_copy(update={"file": path})
+    return service.model_copy(update=files)

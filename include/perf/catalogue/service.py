@@ -17,13 +17,14 @@ from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.hard_limits import HardLimit, HardLimits, limits_of
 from include.perf.catalogue.headers import problems_of_allowed_headers, problems_of_headers
 from include.perf.catalogue.journey import CLEAN_UP_S, Journey
+from include.perf.catalogue.locustfile import Locustfile, short_form
 from include.perf.catalogue.login import Login
 from include.perf.catalogue.network import PRIVATE_NETWORKS, Network, network_of, problem_of_url, problems_of_target
 from include.perf.catalogue.prometheus_target import LabelName, ProductionReference, PrometheusTarget
 from include.perf.catalogue.request_path import EscapedOnce, SameTarget
 from include.perf.catalogue.scenario.load_profile import MAX_RATE_RPS, MIN_RATE_RPS, LoadProfile
 from include.perf.catalogue.signing import Signing, problems_of_signing
-from include.perf.catalogue.template import problems_of_template
+from include.perf.catalogue.template import placeholders_of, problems_of_template
 from include.perf.model.validation import UNION_TAG
 from include.perf.model.yaml_entries import Entry, ExtraParts, Name, matching
 
@@ -39,6 +40,12 @@ EndpointOrJourney = Annotated[
     Annotated[Endpoint, Tag(f"{UNION_TAG}endpoint")] | Annotated[Journey, Tag(f"{UNION_TAG}journey")],
     Discriminator(_kind_of_entry),
 ]
+
+WITHOUT_LOCUSTFILE = (
+    *("endpoints", "data_files", "signing", "cookies", "keep_alive", "connect_timeout_s"),
+    *("max_requests_per_connection", "max_connection_age_s", "idle_timeout_s"),
+)
+"""Settings of requests that Bellwether itself prepares and sends."""
 
 ConnectionId = Annotated[
     str,
@@ -125,7 +132,8 @@ class Service(Entry):
         hard_limits: limits by metric, in base units, that apply regardless of the baseline; see `limits`.
         fingerprint: further conditions for comparing runs, such as ``{database: postgres 16}``.
         production: its labels in Prometheus in production, to compare runs with it; production is only read.
-        endpoints: what an arrival of a load may be: one request, or a journey of several.
+        endpoints: what an arrival of a load may be: one request, or a journey of several; none with a locustfile.
+        locustfile: the user's own Locust file, whose tasks are the load.
     """
 
     name: Name
@@ -166,7 +174,8 @@ class Service(Entry):
     fingerprint: ExtraParts = Field(default_factory=dict)
     prometheus: PrometheusTarget
     production: ProductionReference | None = None
-    endpoints: Annotated[tuple[EndpointOrJourney, ...], Field(min_length=1)]
+    endpoints: tuple[EndpointOrJourney, ...] = ()
+    locustfile: Annotated[Locustfile | None, BeforeValidator(short_form)] = None
 
     @property
     def requests(self) -> tuple[Endpoint, ...]:
@@ -185,6 +194,8 @@ class Service(Entry):
 
     def _mean(self, of_journeys: Mapping[str, float], *, other: float) -> float:
         weights = sum(endpoint.weight for endpoint in self.endpoints)
+        if not weights:  # a locustfile, whose arrivals only its code knows
+            return other
         return sum(endpoint.weight * of_journeys.get(endpoint.name, other) for endpoint in self.endpoints) / weights
 
     @property
@@ -218,6 +229,11 @@ class Service(Entry):
         """The port of the base URL."""
         parts = urlsplit(self.base_url)
         return parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports of its host that a load may connect to."""
+        return (self.port, *(self.locustfile.ports if self.locustfile else ()))
 
     @property
     def is_production(self) -> bool:
@@ -260,7 +276,12 @@ class Service(Entry):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = [*self._problems_of_hosts(), *self._problems_of_production(), *self._problems_of_requests()]
+        problems = [
+            *self._problems_of_hosts(),
+            *self._problems_of_production(),
+            *self._problems_of_requests(),
+            *self._problems_of_locustfile(),
+        ]
         if self.login is not None:
             problems += self.login.problems(
                 self.base_url,
@@ -294,6 +315,21 @@ class Service(Entry):
         for endpoint in self.endpoints:
             yield from endpoint.problems(files=self.data_files, allowed_headers=self.allowed_headers)
         yield from problems_of_signing(self.signing, self.requests, headers=self.headers, connection=self.connection)
+
+    def _problems_of_locustfile(self) -> Iterator[str]:
+        if self.locustfile is None:
+            if not self.endpoints:
+                yield "endpoints must have at least one endpoint; or set locustfile"
+            return
+        given = [
+            name
+            for name in WITHOUT_LOCUSTFILE
+            if getattr(self, name) != type(self).model_fields[name].get_default(call_default_factory=True)
+        ]
+        if given:
+            yield f"{', '.join(given)} has no effect on a locustfile, which sends its own requests; remove it"
+        if placeholders := list(placeholders_of(self.headers)):
+            yield f"headers: {placeholders[0]} cannot be filled in for a locustfile; write constant headers"
 
     def _problems_of_production(self) -> Iterator[str]:
         if not self.is_production:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from enum import Enum
 from urllib.parse import urlsplit
 
+from include.perf.catalogue.locustfile import has_fast_clients
 from include.perf.catalogue.scenario.load_profile import MAX_WORKERS, LoadProfile
 from include.perf.catalogue.service import Service
 
@@ -28,6 +29,8 @@ class CallWay(Enum):
     HTTPS = ("HTTPS with keep-alive", 4000.0)
     HTTP_UNKEPT = ("HTTP with a connection for each request", 2000.0)
     HTTPS_UNKEPT = ("HTTPS with a connection for each request", 320.0)
+    FAST_LOCUSTFILE = ("a locustfile with FastHttpUser, one request an iteration", 1000.0)
+    LOCUSTFILE = ("a locustfile, one request an iteration", 350.0)
 
     def __init__(self, text: str, rate_rps: float) -> None:
         self.text = text
@@ -36,6 +39,8 @@ class CallWay(Enum):
 
 def call_way_of(service: Service, *, keep_alive: bool) -> CallWay:
     """Return how a service is called, with or without keep-alive."""
+    if service.locustfile is not None:
+        return CallWay.FAST_LOCUSTFILE if has_fast_clients(service.locustfile.file) else CallWay.LOCUSTFILE
     if urlsplit(service.base_url).scheme == "https":
         return CallWay.HTTPS if keep_alive else CallWay.HTTPS_UNKEPT
     return CallWay.HTTP if keep_alive else CallWay.HTTP_UNKEPT
@@ -66,6 +71,8 @@ def problems_of_workers(load: LoadProfile, service: Service) -> Iterator[str]:
     source = "worker_rps" if service.worker_rps else way.text
     remedies = [] if needed > MAX_WORKERS else [f"set workers to {needed}"]
     remedies.append("lower rate_rps or profile")
+    if service.locustfile is not None and service.worker_rps is None:
+        remedies.append(f"set worker_rps of {service.name} to what capacity --one-worker measures")
     if not service.keep_alive and service.worker_rps is None:
         kept = call_way_of(service, keep_alive=True)
         remedies.append(f"set keep_alive: true for {service.name} ({kept.rate_rps:g}/s per worker)")

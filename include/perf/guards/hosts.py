@@ -39,7 +39,7 @@ def allowed_addresses(
         HostRefused: load to one of them is not allowed, or may not be.
         TargetError: the host has no address.
     """
-    never = [host for host in never if host.has_port(service.port)]
+    never = [host for host in never if any(map(host.has_port, service.ports))]
     for problem in problems_of_service(service, never):
         raise HostRefused(f"{_refused(service)}: {problem}")
     addresses = _addresses_of(service, resolve)
@@ -70,7 +70,8 @@ def why_forbidden_now(
     Raises:
         HostRefused: a forbidden name cannot be resolved.
     """
-    known = _all_resolved([host for host in never if host.has_port(service.port)], service, resolve)
+    never = [host for host in never if any(map(host.has_port, service.ports))]
+    known = _all_resolved(never, service, resolve)
     forbidden = _Forbidden(known.hosts, is_own)
     for text in addresses:
         if host := forbidden.at(address_of(text)):
@@ -118,7 +119,7 @@ def _all_resolved(never: Sequence[ForbiddenHost], service: Service, resolve: Res
     without_address: list[ForbiddenHost] = []
     for host in never:
         resolved = _resolved(host, service, resolve)
-        hosts += [one for one in resolved if one.has_port(service.port)]
+        hosts += [one for one in resolved if any(map(one.has_port, service.ports))]
         if not resolved:
             without_address.append(host)
     return _Known(hosts=hosts, without_address=without_address)

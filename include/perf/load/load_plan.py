@@ -10,6 +10,7 @@ from pathlib import Path
 
 from include.perf.catalogue.expectation import Check, Expectation
 from include.perf.catalogue.journey import Journey
+from include.perf.catalogue.locustfile import Locustfile
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.signing import Signing
 from include.perf.catalogue.worker_rates import least_workers, workers_for
@@ -88,6 +89,7 @@ class LoadPlan:
         least_workers: the fewest that hold the peak rate, on any machines.
         journeys: by name.
         longest_pause_s: how much longer to wait for the last answer, because users think.
+        locustfile: which user classes and tasks of the run's locustfile are the load; ``None`` without one.
     """
 
     base_url: str
@@ -112,6 +114,7 @@ class LoadPlan:
     cookies: bool = False
     journeys: Mapping[str, Journey] = field(default_factory=dict)
     longest_pause_s: float = 0.0
+    locustfile: Locustfile | None = None
 
     def check_of(self, endpoint: str) -> Check:
         """Return the check that an answer of an endpoint must pass."""
@@ -167,6 +170,7 @@ def plan_for(order: LoadOrder) -> LoadPlan:
         cookies=service.cookies,
         journeys=service.journeys,
         longest_pause_s=service.longest_pause_s,
+        locustfile=service.locustfile,
     )
 
 
@@ -200,6 +204,7 @@ class GeneratorLog:
         requests_by_address: how many requests were sent to each address of the host.
         rows: requests in the record, where an arrival may be several requests or none; ``None`` if each is one.
         measured_arrivals: arrivals released in the measured window; ``None`` likewise.
+        notes: sentences about the load for the reader of its report, each with the number in place of its ``{count}``.
     """
 
     ended: str
@@ -227,6 +232,7 @@ class GeneratorLog:
     requests_by_address: Mapping[str, int] = field(default_factory=dict)
     rows: int | None = None
     measured_arrivals: int | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
 
 
 def host_and_port(given: str, *, named: str) -> tuple[str, int]:

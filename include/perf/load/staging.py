@@ -44,11 +44,13 @@ TIMEFRAMES = {
 
 
 def build_feed(data: Path, service: Service, load: LoadProfile) -> Feed:
-    """Return the requests of a service, made from a scenario's market data.
+    """Return the requests of a service, made from a scenario's market data; none for a locustfile, which makes its own.
 
     Raises:
         DataError: the market data or a data file cannot be used, or a data file has too few rows for the load.
     """
+    if service.locustfile is not None:
+        return Feed(endpoints=(), requests=())
     return prepared(request_fields(read_market_data(data), seed=load.seed), service, load)
 
 
@@ -63,7 +65,8 @@ def prepared(fields: pd.DataFrame, service: Service, load: LoadProfile, *, rows:
         DataError: a data file cannot be used, or has too few rows for the load.
     """
     columns = FileColumns()
-    endpoints, requests = [], []
+    endpoints: list[FeedEndpoint] = []
+    requests = []
     counts = requests_by_endpoint(service, load)
     for number, (entry, count) in enumerate(zip(service.endpoints, counts, strict=True)):
         chosen = _spread_rows(len(fields), most=rows, offset=number / len(service.endpoints))

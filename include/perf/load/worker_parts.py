@@ -195,6 +195,7 @@ def joined(logs: Sequence[GeneratorLog | None], *, hosts: Sequence[str] = ()) ->
         requests_by_address=sum((Counter(log.requests_by_address) for log in present), Counter()),
         rows=_sum([log.rows for log in present]),
         measured_arrivals=_sum([log.measured_arrivals for log in present]),
+        notes=sum((Counter(log.notes) for log in present), Counter()),
     )
 
 

@@ -158,6 +158,7 @@ def figures(rows: pd.DataFrame, log: GeneratorLog, *, journeys: pd.DataFrame | N
         rows=len(rows),
         recorded=log.rows,
         measured_arrivals=log.measured_arrivals,
+        notes=tuple(sentence.replace("{count}", f"{count:,}") for sentence, count in log.notes.items()),
         metrics=_client_metrics(measured, delivered=len(_delivered(rows, log)), window=window),
         endpoints=_endpoints(measured, log, delivered=_delivered(rows, log)),
         journeys=() if journeys is None else _journeys(journeys[journeys["phase"] == "measured"]),

@@ -226,4 +226,4 @@ def load_notes(figures: LoadFigures) -> list[str]:
         )
     if figures.unfinished:
         notes.append(f"{figures.unfinished} requests had no answer when the load ended; they count as failed")
-    return notes
+    return [*notes, *figures.notes]

@@ -30,7 +30,7 @@ MAX_DIGITS = 40
 
 OWN_PARTS = (
     *("load", "limits", "data", "data files", "endpoints", "generator", "environment", "headers", "signing"),
-    "figures of",
+    *("figures of", "locustfile"),
 )
 """Names of fingerprint parts that are reserved for Bellwether; see `include.perf.pipeline.planning.fingerprint`."""
 

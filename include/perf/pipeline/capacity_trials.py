@@ -17,6 +17,7 @@ from include.perf.catalogue.worker_rates import least_workers
 from include.perf.guards.hosts import allowed_addresses
 from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.generator import LoadOrder, Progress
+from include.perf.load.locustfile_bundle import bundle_of
 from include.perf.load.reservations import Reservation, reservation_request_of
 from include.perf.measure.validity import load_problems
 from include.perf.model.errors import ConfigurationError, Occupied, RunSkipped
@@ -25,7 +26,7 @@ from include.perf.pipeline.moving_reservation import MovingReservation, Reserved
 from include.perf.pipeline.outside import Outside
 from include.perf.runs.figures import LoadFigures
 from include.perf.runs.planned_run import PlannedRun
-from include.perf.runs.results_store import FEED_FILE
+from include.perf.runs.results_store import FEED_FILE, LOCUSTFILE_FILE
 from include.perf.runs.spec import RunSpec, run_id_of
 
 WARMUP_S = 2
@@ -139,7 +140,7 @@ class CapacityTrials:
     def _reservation_of(self, run: PlannedRun) -> Iterator[Reservation]:
         """Reserve the target of a run and all capacity, without a wait."""
         stores, shared = self.outside.stores, self.outside.generator.shared()
-        addresses = tuple(f"{address}:{run.service.port}" for address in run.addresses)
+        addresses = [f"{address}:{port}" for address in run.addresses for port in run.service.ports]
         request = replace(
             reservation_request_of(run.spec, (*addresses, *([shared] if shared else [])), since=stores.clock()),
             rate_rps=stores.catalogue.operations.capacity_rps,
@@ -163,6 +164,8 @@ class CapacityTrials:
         with tempfile.TemporaryDirectory(prefix="bellwether-capacity-") as name:
             folder = Path(name)
             aim.feed.write(folder / FEED_FILE)
+            if run.service.locustfile is not None:
+                bundle_of(run.service.locustfile).write(folder / LOCUSTFILE_FILE)
             order = LoadOrder(
                 service=run.service,
                 load=load,

@@ -20,7 +20,7 @@ from include.perf.pipeline.moving_reservation import MovingReservation
 from include.perf.pipeline.outside import Outside
 from include.perf.runs.figures import LoadFigures
 from include.perf.runs.planned_run import PlannedRun
-from include.perf.runs.results_store import FEED_FILE
+from include.perf.runs.results_store import FEED_FILE, LOCUSTFILE_FILE
 from include.perf.runs.stage_files import ConcurrentLoads, Deployed, StageFiles
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,8 @@ class Loading:
     def _reservation_of(self, run: PlannedRun) -> AbstractContextManager[Reservation]:
         """Wait until no other load is on the target and the generators have capacity for this one."""
         shared = self.outside.generator.shared()
-        targets = (*(f"{address}:{run.service.port}" for address in run.addresses), *([shared] if shared else []))
+        places = [f"{address}:{port}" for address in run.addresses for port in run.service.ports]
+        targets = (*places, *([shared] if shared else []))
         stores, guard = self.outside.stores, self.outside.guard
         return await_reservation(
             lambda: reservation_request_of(run.spec, targets, since=stores.clock()),
@@ -77,7 +78,8 @@ class Loading:
         from include.perf.measure.measurement import measure
 
         stores = self.outside.stores
-        with stores.results.folder(self.files.uri, needed=(FEED_FILE,)) as folder:
+        needed = (FEED_FILE,) if run.service.locustfile is None else (FEED_FILE, LOCUSTFILE_FILE)
+        with stores.results.folder(self.files.uri, needed=needed) as folder:
             order = LoadOrder(
                 service=run.service,
                 load=run.spec.load,

@@ -46,6 +46,7 @@ class PlannedLoad:
         ends_at: the latest time at which its last answer arrives or times out.
         load: rate, duration and warm-up in words.
         refused: the reasons why it would not be sent; empty if it would.
+        locustfile: the path of the service's locustfile, whose tasks are the load; ``None`` without one.
     """
 
     service: str
@@ -58,6 +59,7 @@ class PlannedLoad:
     load: str
     endpoints: tuple[PlannedEndpoint, ...]
     refused: tuple[str, ...]
+    locustfile: str | None = None
 
     @property
     def requests(self) -> int:
@@ -98,7 +100,7 @@ def _planned(run: PlannedRun, guard: Guard, *, starts_at: datetime) -> PlannedLo
     with _noted(refused):
         addresses = guard.with_addresses(run).addresses
     with _noted(refused):
-        endpoints = tuple(_endpoints(run))
+        endpoints = tuple(_endpoints(run)) if run.service.locustfile is None else ()
     return PlannedLoad(
         service=run.service.name,
         scenario=run.scenario.name,
@@ -109,6 +111,7 @@ def _planned(run: PlannedRun, guard: Guard, *, starts_at: datetime) -> PlannedLo
         ends_at=starts_at + timedelta(seconds=run.longest_s),
         load=describe_load(run.spec.load),
         endpoints=endpoints,
+        locustfile=None if run.service.locustfile is None else str(run.service.locustfile.file),
         refused=tuple(refused),
     )
 
@@ -154,6 +157,9 @@ def _lines(load: PlannedLoad) -> Iterator[str]:
     leads = f" ({', '.join(load.addresses)})" if load.addresses else ""
     yield f"  to       {load.base_url}{leads}"
     yield f"  when     {utc_time(load.starts_at)} at the earliest, over by {utc_time(load.ends_at)}"
+    if load.locustfile is not None:
+        yield f"  load     {load.load}: iterations of the tasks in {load.locustfile}"
+        return
     yield f"  load     {load.load}: {load.requests:,} requests"
     for endpoint in load.endpoints:
         yield f"  {endpoint.requests:>9,}  {endpoint.method} {endpoint.example[0]}{_body(endpoint)}"

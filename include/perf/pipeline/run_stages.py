@@ -17,7 +17,7 @@ from include.perf.pipeline.outside import Outside
 from include.perf.pipeline.planning.fingerprint import fingerprint
 from include.perf.runs.planned_run import PlannedRun, planned_run
 from include.perf.runs.record import Verdict
-from include.perf.runs.results_store import FEED_FILE
+from include.perf.runs.results_store import FEED_FILE, LOCUSTFILE_FILE
 from include.perf.runs.stage_files import Begun, EarlyEnd, FingerprintParts, StageFiles
 
 log = logging.getLogger(__name__)
@@ -34,29 +34,34 @@ class RunStages:
     outside: Outside
 
     def stage_data(self, uri: str) -> None:
-        """Check the scenario's market data and turn it into the request feed.
+        """Check the scenario's market data and turn it into the request feed, or keep a copy of the locustfile.
 
         Raises:
-            DataError: the data cannot be used.
+            DataError: the data, or the files of the locustfile, cannot be used.
         """
         from include.perf.load.data_files import data_files_fingerprint
+        from include.perf.load.locustfile_bundle import bundle_of, locustfile_fingerprint
         from include.perf.load.market_data import data_fingerprint
         from include.perf.load.staging import build_feed
 
         with self._stage(uri, "stage_data") as run:
             feed = build_feed(run.data, run.service, run.spec.load)
+            bundle = None if run.service.locustfile is None else bundle_of(run.service.locustfile)
             parts = fingerprint(
                 run.service,
                 run.spec.load,
                 data=data_fingerprint(run.data),
                 data_files=data_files_fingerprint(run.service),
+                locustfile=None if bundle is None else locustfile_fingerprint(run.service, bundle),
                 extra=run.scenario.fingerprint,
                 is_distributed=self.outside.generator.shared() is not None,
             )
             with self.outside.stores.results.folder(uri, needed=()) as folder:
                 feed.write(folder / FEED_FILE)
+                if bundle is not None:
+                    bundle.write(folder / LOCUSTFILE_FILE)
             self._files(uri).fingerprint.write(FingerprintParts(parts=parts))
-            rows = ", ".join(f"{endpoint.name} {endpoint.rows}" for endpoint in feed.endpoints)
+            rows = ", ".join(f"{endpoint.name} {endpoint.rows}" for endpoint in feed.endpoints) or "of the locustfile"
             log.info("%s staged: requests by endpoint: %s", run, rows)
 
     def preflight(self, uri: str) -> None:

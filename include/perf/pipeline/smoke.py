@@ -57,7 +57,8 @@ class SmokeResult:
 def smoke(name: str, outside: Outside) -> list[SmokeResult]:
     """Send a few requests to every endpoint of a service, and return how each endpoint answered.
 
-    The requests are those of the first scenario that loads the service.
+    The requests are those of the first scenario that loads the service. The code of a locustfile runs only in a load,
+    so its service is only asked whether it is healthy.
 
     Raises:
         RunSkipped: load is halted, or the service is production and the market is open.
@@ -70,6 +71,8 @@ def smoke(name: str, outside: Outside) -> list[SmokeResult]:
     guard.check_halt()
     guard.check_market(service)
     addresses = allowed_addresses(service, never=catalogue.forbidden_for(service), resolve=outside.resolve)
+    if service.locustfile is not None:
+        return [_try_health(service, outside.target, addresses)]
     feed = build_feed(catalogue.data_path(scenario), service, scenario.load)
     return list(try_endpoints(service, feed, outside.target, addresses))
 
@@ -96,6 +99,24 @@ def try_endpoints(
             rows = _first_middle_last(len(feed.requests[index]))
             yield _try(service, entry, list(example_requests(feed, index, rows)), target, addresses)
         index += len(entry.requests)
+
+
+def _try_health(service: Service, target: Target, addresses: Sequence[str]) -> SmokeResult:
+    """Ask a service whether it is healthy."""
+    problem: str | None = None
+    try:
+        target.check(service, addresses)
+    except TargetError as err:
+        problem = str(err)
+    return SmokeResult(
+        service=service.name,
+        endpoint="health (the locustfile runs only in a load)",
+        path=f"GET {service.health_path}",
+        sent=1,
+        failed=0 if problem is None else 1,
+        slowest_s=None,
+        problem=problem,
+    )
 
 
 def smoke_in_words(results: Sequence[SmokeResult]) -> str:

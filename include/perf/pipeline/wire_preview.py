@@ -9,11 +9,12 @@ from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
 from include.perf.catalogue.template import placeholders_of
 from include.perf.load.examples import example_requests
+from include.perf.load.locustfile_bundle import bundle_of
 from include.perf.load.market_data import read_market_data
 from include.perf.load.request_bytes import single_request
 from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.staging import prepared, request_fields, unusual_cadence
-from include.perf.model.errors import collected
+from include.perf.model.errors import ConfigurationError, collected
 from include.perf.model.masking import MASK
 
 EXAMPLE_ROWS = 1
@@ -29,8 +30,13 @@ def wire_examples(
         secrets: only the names of their headers are used.
 
     Raises:
+        ConfigurationError: the service has a locustfile, whose requests only its code knows.
         DataError: the data cannot be used.
     """
+    if service.locustfile is not None:
+        raise ConfigurationError(
+            f"{service.name} is loaded by {service.locustfile.file}, and only its code knows its requests"
+        )
     fields = request_fields(read_market_data(data), seed=scenario.load.seed)
     feed = prepared(fields, service, scenario.load, rows=EXAMPLE_ROWS)
     masked = secrets.masked()
@@ -58,6 +64,9 @@ def problems_of_requests(catalogue: Catalogue, *, warn: Callable[[str], None]) -
             fields = request_fields(bars, seed=scenario.load.seed)
             for service in services:
                 with collected(problems):
+                    if service.locustfile is not None:
+                        bundle_of(service.locustfile)
+                        continue
                     prepared(fields, service, scenario.load, rows=EXAMPLE_ROWS)
     return list(dict.fromkeys(problems))
 

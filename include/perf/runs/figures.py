@@ -161,6 +161,7 @@ class LoadFigures:
         recorded: requests that the generator recorded, where an arrival may be several or none; ``None`` if each
             arrival is one request.
         measured_arrivals: arrivals released in the window; ``None`` likewise.
+        notes: sentences of the generator for the reader.
         metrics: the client-side metrics by name.
         within_run: by metric, standard deviation of the logarithm of its values per minute; empty for a short run.
         refusals: those that began in mid-run; ``None`` without any.
@@ -187,6 +188,7 @@ class LoadFigures:
     recorded: int | None = None
     measured_arrivals: int | None = None
     journeys: tuple[JourneyFigures, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def expected_rows(self) -> int:

@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FEED_FILE = "feed.jsonl"
+LOCUSTFILE_FILE = "locustfile.json"
+"""The locustfile of the run with everything in its folder; it stays with the record."""
 REQUESTS_FILE = "requests.csv.gz"
 TIMESERIES_FILE = "timeseries.csv"
 DISTRIBUTION_FILE = "distribution.csv"

@@ -10,6 +10,7 @@ and `include.perf.measure.validity` decides whether it is complete.
 
 import logging
 import math
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +22,7 @@ from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.catalogue.service import Service
 from include.perf.load.generator import LoadOrder, LoadProgress, LoadWatch
 from include.perf.load.load_plan import LoadPlan, plan_for
+from include.perf.load.locustfile_bundle import code_folder
 from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.token_renewal import TokenRenewal, TokenWatch
 from include.perf.load.tokens import TokenIssuer, TokenPool, pool_of
@@ -107,6 +109,8 @@ class LocustGenerator:
         except OSError as err:
             raise LoadError(f"the load generator could not be started ({err.strerror or err})") from err
         finally:
+            for worker in range(plan.workers):
+                shutil.rmtree(code_folder(order.folder, worker), ignore_errors=True)
             if load is not None:
                 join(order.folder, workers=len(load.workers), hosts=load.workers.hosts)
         _check_record(order.folder, stopped=load.stopped_by_watch, lost=load.lost)
@@ -241,7 +245,9 @@ class _Load:
             return
         silent = [worker for worker, at in self._received_at.items() if self._clock() - at > SILENCE_S]
         if silent:
-            self.stop(f"stopped: {self._name(silent[0])} hung and sent no report for {SILENCE_S:g} s")
+            hung = f"{self._name(silent[0])} hung and sent no report for {SILENCE_S:g} s"
+            self.lost.append(hung)
+            self.stop(f"stopped: {hung}")
 
     def _name(self, number: int) -> str:
         name = f"worker {number + 1} of {len(self.workers)}"

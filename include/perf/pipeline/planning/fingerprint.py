@@ -30,6 +30,7 @@ def fingerprint(
     *,
     data: str,
     data_files: str | None = None,
+    locustfile: str | None = None,
     extra: Mapping[str, str] | None = None,
     is_distributed: bool = False,
 ) -> dict[str, str]:
@@ -38,6 +39,7 @@ def fingerprint(
     Args:
         data: the fingerprint of the market data from `include.perf.load.market_data.data_fingerprint`.
         data_files: the fingerprint of the service's data files; ``None`` without any.
+        locustfile: that of its locustfile, which neither market data nor endpoints belong to; ``None`` without one.
         extra: parts that the scenario adds; those of the service come after them.
         is_distributed: whether other machines send the load, over another network. Their number does not matter.
     """
@@ -51,6 +53,9 @@ def fingerprint(
     }
     if service.prometheus.kind != "process":
         parts["figures of"] = service.prometheus.kind
+    if locustfile is not None:
+        parts = {name: part for name, part in parts.items() if name not in ("data", "endpoints")}
+        parts["locustfile"] = locustfile
     if data_files is not None:
         parts["data files"] = data_files[:19]
     if is_distributed:
