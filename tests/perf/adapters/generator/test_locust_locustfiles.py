@@ -5,12 +5,14 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from include.perf.adapters.generator.locust_generator import LocustGenerator
+from include.perf.catalogue.locustfile import Locustfile
 from include.perf.load.feed import Feed
 from include.perf.load.locustfile_bundle import bundle_of
 from include.perf.load.service_secrets import ServiceSecrets
@@ -19,6 +21,7 @@ from include.perf.measure.validity import load_problems
 from include.perf.model.errors import LoadError
 from include.perf.runs.figures import LoadFigures
 from include.perf.runs.results_store import FEED_FILE, LOCUSTFILE_FILE
+from tests.distributed_loads import Pool
 from tests.real_loads import LOAD, Onlooker, loads_of, order_for, rows_in, service_at
 from tests.socket_servers import SocketServer, Talk, answer
 
@@ -421,3 +424,33 @@ def test_code_that_never_comes_back_is_killed(tmp_path: Path, gateway: tuple[Gat
     code = f"{HEAD}    @task\n    def forever(self):\n        while True:\n            pass\n"
     with pytest.raises(LoadError, match="worker 1 of 1 hung and sent no report for 15 s"):
         drive_code(tmp_path, gateway[1], {"forever.py": code})
+
+
+def test_workers_on_other_machines_get_the_files_over_the_channel(tmp_path: Path, gateway: tuple[Gateway, str]) -> None:
+    """Two workers share the iterations exactly, and no file of the locustfile is left on them."""
+    served, url = gateway
+    code = tmp_path / "locustfiles"
+    code.mkdir()
+    (code / "users.csv").write_text("anna\n", encoding="utf-8")
+    (code / "trader.py").write_text(
+        "NAME = open('users.csv').read().strip()\n"
+        f"{HEAD}    @task\n    def look(self):\n        self.client.get('/of/' + NAME)\n",
+        encoding="utf-8",
+    )
+    locustfile = {"file": str(code / "trader.py")}
+    run = tmp_path / "run"
+    run.mkdir()
+    Feed(endpoints=(), requests=()).write(run / FEED_FILE)
+    bundle_of(Locustfile(file=code / "trader.py")).write(run / LOCUSTFILE_FILE)
+    with ExitStack() as running:
+        pool = Pool(folder=tmp_path, running=running)
+        agents = [pool.start(), pool.start()]
+        changes = {"endpoints": [], "locustfile": locustfile, "secrets": {"X-Api-Key": SECRET}}
+        pool.drive(run, url, load=SLOW, workers=2, **changes)
+        left = [path for agent in agents for path in agent.folder.rglob("*") if path.name == "trader.py"]
+    figures = measure(run)
+    assert figures.generator.ended == "completed"
+    assert (figures.arrivals, figures.rows, figures.failed) == (200, 200, 0)
+    assert served.requests == Counter({"GET /of/anna": 200})
+    assert set(served.keys) == {SECRET}
+    assert left == []
