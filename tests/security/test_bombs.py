@@ -1,6 +1,7 @@
 """What is larger than memory, or becomes so when it is decompressed, is refused early: answers, objects, forms."""
 
 import gzip
+import itertools
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,9 +17,11 @@ from include.perf.adapters.http.http_target import HttpTarget
 from include.perf.adapters.metrics.prometheus_metrics import Prometheus
 from include.perf.adapters.metrics.prometheus_rules import PrometheusRules
 from include.perf.adapters.metrics.prometheus_session import MAX_BYTES as MAX_PROMETHEUS_BYTES
-from include.perf.adapters.s3 import objects
+from include.perf.adapters.s3 import bounded_session, objects
+from include.perf.adapters.s3.client import S3Login
+from include.perf.adapters.s3.place import S3Place
 from include.perf.load.feed import Request
-from include.perf.model.errors import DeliveryError, ItemError, PrometheusUnavailable
+from include.perf.model.errors import DeliveryError, ItemError, PrometheusUnavailable, StoreError
 from tests.fakes.clock import START
 from tests.loads import sent_load
 from tests.object_stores import ObjectStore
@@ -121,3 +124,51 @@ def test_an_object(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     stored.write("alerts.json", bytes(8 * MEBIBYTE))
     with little_memory(MEBIBYTE), pytest.raises(ItemError, match=r"alerts\.json: it is larger than 1 MiB$"):
         stored.version("alerts.json")
+
+
+def refusing_without_end(talk: Talk) -> None:
+    """Refuse a request with an error that does not end."""
+    talk.read_request()
+    talk.send(b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\n\r\n<Error>")
+    while not talk.closing.is_set():
+        talk.send(b"[" * MEBIBYTE)
+
+
+@pytest.mark.parametrize("script", [endless, refusing_without_end])
+@pytest.mark.parametrize(
+    "request_of", [lambda o: list(o.listed("a")), lambda o: o.etag("a"), lambda o: o.read("a", limit=4 * MEBIBYTE)]
+)
+def test_a_listing_or_an_error_of_an_object_store(
+    serve: Serve, script: Script, request_of: Callable[[objects.Objects], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library would read all of it; an object is read in parts anyway."""
+    monkeypatch.setattr(bounded_session, "MAX_ANSWER_BYTES", 4 * MEBIBYTE)
+    login = S3Login(
+        access_key_id="key", secret_access_key="secret", endpoint_url=serve(script).url, region_name="us-east-1"
+    )
+    place = S3Place(bucket="results", prefix="runs")
+    store = objects.Objects(place, lambda: login)
+    with little_memory(4 * MEBIBYTE), pytest.raises(StoreError, match=r"^cannot (list|read) s3://results/runs/a"):
+        request_of(store)
+
+
+ENDLESS_PAGE = """<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken>
+<Contents><Key>runs/a/x</Key><Size>1</Size><LastModified>2026-03-02T00:00:00Z</LastModified></Contents>
+</ListBucketResult>"""
+
+
+def test_a_listing_of_endless_pages(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "MAX_PAGES", 20)
+    sent = itertools.count()
+
+    def script(talk: Talk) -> None:
+        while talk.read_request() is not None:
+            talk.send(answer((ENDLESS_PAGE % next(sent)).encode(), headers="Content-Type: application/xml\r\n"))
+
+    login = S3Login(
+        access_key_id="key", secret_access_key="secret", endpoint_url=serve(script).url, region_name="us-east-1"
+    )
+    store = objects.Objects(S3Place(bucket="results", prefix="runs"), lambda: login)
+    with pytest.raises(StoreError, match=r"^cannot list s3://results/runs/a/: the listing has no end after 20 pages;"):
+        list(store.listed("a"))
+    assert next(sent) == 20

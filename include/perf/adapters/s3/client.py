@@ -25,6 +25,8 @@ from botocore.exceptions import (
     SSLError,
 )
 
+from include.perf.adapters.s3.bounded_session import bounded
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -96,7 +98,7 @@ def client_in(process: int, login: S3Login) -> "S3Client":
     import boto3
     from botocore.config import Config
 
-    return boto3.session.Session().client(
+    client = boto3.session.Session().client(
         "s3",
         endpoint_url=login.endpoint_url,
         region_name=login.region_name,
@@ -111,6 +113,7 @@ def client_in(process: int, login: S3Login) -> "S3Client":
             response_checksum_validation="when_required",
         ),
     )
+    return bounded(client)
 
 
 def code_of(err: ClientError) -> str:

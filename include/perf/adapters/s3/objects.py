@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 256 * 1024**2
 
+MAX_PAGES = 5_000
+"""Of one listing, with 1,000 objects each: more than 30 years of a service's nights."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedObject:
@@ -192,16 +195,21 @@ class Objects:
     def listed(self, folder: str) -> Iterator[ListedObject]:
         """Yield all objects whose paths start with ``folder/``, ordered by the bytes of their names."""
         for page in self._pages(f"{folder}/"):
-            for found in page.get("Contents", ()):
-                path = found["Key"].removeprefix(self.place.key_of(""))
-                yield ListedObject(path=path, size=found["Size"], changed_at=found["LastModified"])
+            with self._client("list", folder):
+                found = [self._listed(item) for item in page.get("Contents", ())]
+            yield from found
+
+    def _listed(self, item: Any) -> ListedObject:
+        path = item["Key"].removeprefix(self.place.key_of(""))
+        return ListedObject(path=path, size=item["Size"], changed_at=item["LastModified"])
 
     def folders(self, folder: str, *, since: str = "") -> Iterator[str]:
         """Yield the names of the folders in a folder, from ``since`` on."""
         prefix = f"{folder}/" if folder else ""
         after: Any = {"StartAfter": self.place.key_of(prefix + since)} if since else {}
         for page in self._pages(prefix, Delimiter="/", **after):
-            prefixes = (found["Prefix"] for found in page.get("CommonPrefixes", ()))
+            with self._client("list", prefix):
+                prefixes = [found["Prefix"] for found in page.get("CommonPrefixes", ())]
             names = (name.removeprefix(self.place.key_of(prefix))[:-1] for name in prefixes)
             yield from (name for name in names if name >= since)  # StartAfter compares names with their final slash
 
@@ -213,12 +221,16 @@ class Objects:
                     Bucket=self.place.bucket, Prefix=self.place.key_of(prefix), **options
                 )
             )
-        while True:
+        for _ in range(MAX_PAGES):
             with self._client("list", prefix):
                 page = next(pages, None)
             if page is None:
                 return
             yield page
+        raise StoreError(
+            f"cannot list {self.place.uri_of(prefix)}: the listing has no end after {MAX_PAGES:,} pages; move what "
+            "does not belong to the results, or check the server"
+        )
 
     def _address(self, path: str) -> Any:
         return {"Bucket": self.place.bucket, "Key": self.place.key_of(path)}
@@ -240,6 +252,11 @@ class Objects:
             yield client
         except (ClientError, BotoCoreError, Boto3Error, OSError) as err:
             raise failed(err.__context__ if isinstance(err.__context__, ClientError) else err) from err
+        except KeyError as err:
+            raise StoreError(
+                f"cannot {action} {self.place.uri_of(path)}: the answer has no {err.args[0]}, so this is no S3 server; "
+                "check endpoint_url"
+            ) from err
 
 
 def _content_of(answer: Any, *, limit: int) -> bytes:
