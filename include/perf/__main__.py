@@ -52,6 +52,10 @@ def _command(name: str) -> ExecuteCommand:
         from include.perf.cli.data_command import convert_data
 
         return convert_data
+    if name == "draft":
+        from include.perf.cli.draft_command import draft_service
+
+        return draft_service
     if name == "preview":
         from include.perf.adapters.http.credentials import environment_credentials
         from include.perf.cli.preview_command import PreviewCommand

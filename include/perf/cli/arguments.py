@@ -57,6 +57,7 @@ def argument_parser() -> argparse.ArgumentParser:
     _add_history(commands)
     _add_metrics(commands)
     _add_data(commands)
+    _add_draft(commands)
     commands.add_parser("check", help="check the catalogue, the market data and the baselines")
     return parser
 
@@ -223,6 +224,13 @@ def _add_data(commands: "Commands") -> None:
         "--times",
         help="how it writes times, if that is not clear: such as '%%d/%%m/%%Y %%H:%%M', epoch_s or epoch_ms",
     )
+
+
+def _add_draft(commands: "Commands") -> None:
+    draft = commands.add_parser("draft", help="propose an entry of services.yaml from a locustfile")
+    draft.add_argument("--locustfile", type=Path, required=True, metavar="FILE", help="it is read, and never executed")
+    draft.add_argument("--service", help="the name of the service (default: that of the file)")
+    draft.add_argument("--base-url", metavar="URL", help="where load goes to (default: the host of the first class)")
 
 
 def _add_metrics(commands: "Commands") -> None:
