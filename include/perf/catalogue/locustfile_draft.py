@@ -82,7 +82,8 @@ class _Notes:
 
 def draft_of(module: ast.Module) -> LocustfileDraft:
     """Return what of a locustfile can be said as data."""
-    notes, tasks = _Notes(), []
+    notes = _Notes()
+    tasks: list[_Task] = []
     classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
     users = [found for found in classes if _is_user(found) and not _constant_of(found, "abstract")]
     total = sum(map(_weight_of_class, users)) or 1
