@@ -239,7 +239,7 @@ def exceeded_limit(**overrides: Any) -> ExceededLimit:
 
 def over_limit_record(*exceeded: ExceededLimit, **overrides: Any) -> RunRecord:
     """Return a run beyond its limits; by default 8 % of its requests failed, and nothing else changed."""
-    found = exceeded or (exceeded_limit(),)
+    found = exceeded or overrides.get("exceeded", (exceeded_limit(),))
     changes: dict[str, Any] = {
         "verdict": Verdict.OVER_LIMIT,
         "reasons": tuple(f"{limit_sentence(limit)} ({limit.evidence})" for limit in found),

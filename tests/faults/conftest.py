@@ -128,7 +128,7 @@ class Bench:
     ) -> "Iterator[subprocess.Popen[str]]":
         """Start a run as a process, which is killed at the end of the block."""
         command = [*prefix, sys.executable, "-m", "include.perf", "run", "--service", SERVICE, "--scenario", SCENARIO]
-        command += ["--duration", str(DURATION_S), "--rate", str(RATE_RPS), *words]
+        command += ["--duration", str(DURATION_S), "--rate", str(RATE_RPS), "--no-reruns", *words]
         with subprocess.Popen(
             command,
             cwd=ROOT,

@@ -45,10 +45,12 @@ def test_a_target_that_is_down_gets_no_load(bench: Bench) -> None:
 
 
 def test_a_target_that_dies(bench: Bench) -> None:
-    """Every request has a row, and the run is invalid."""
+    """Every request has a row, and the record says when it could no longer be reached, not that scrapes are missing."""
     outcome = bench.run(fault=lambda _: bench.service.kill())
     bench.service.start()
-    assert (outcome.code, outcome.record.verdict) == (3, Verdict.INVALID)
+    assert (outcome.code, outcome.record.verdict, outcome.record.validity) == (1, Verdict.OVER_LIMIT, ())
+    assert outcome.record.collapse is not None
+    assert outcome.record.collapse.happened[0].startswith("could not be reached from ")
     assert (outcome.record.load.due, outcome.rows) == (DUE, ROWS)
     assert 0 < (outcome.record.load.failed or 0) < DUE
     assert bench.measured().rows == ROWS

@@ -194,7 +194,9 @@ def _is_scraped(platform: Platform) -> bool:
 
 def run(platform: Platform, on_progress: Callable[[Progress], None] = lambda _: None) -> Result:
     """Execute a run from the plan to the record."""
-    (uri,) = NightStages(platform.outside.stores).plan(RunRequest(scenario="short", triggered_by="test"))
+    (uri,) = NightStages(platform.outside.stores).plan(
+        RunRequest(scenario="short", triggered_by="test", may_rerun=False)
+    )
     before = platform.counted()
     (record,) = execute([uri], platform.outside, on_progress=on_progress)
     counted = platform.counted() - before

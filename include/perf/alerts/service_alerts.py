@@ -13,12 +13,15 @@ from include.perf.alerts.alert_writer import AlertWriter, News
 from include.perf.alerts.book import Chart, Event, Links, Message, Problem, ProblemKind
 from include.perf.model.cell import CellName
 from include.perf.runs.dag_run import DagRunResults
-from include.perf.runs.record import Deviation, ExceededLimit, RunRecord, Severity, Verdict
+from include.perf.runs.record import COLLAPSE_KEY, Deviation, ExceededLimit, RunRecord, Severity, Verdict
 
 ATTACHED_CHARTS = ("comparison.png", "latency.png")
 
 MUCH_LARGER = 1.5
 """A change without an interval counts as worse when it is this many times the reported one."""
+
+COLLAPSE = COLLAPSE_KEY.rpartition(":")[2]
+"""What a silence names instead of a metric, for a service that does not survive."""
 
 HALFWAY = 0.5
 """A value that stays beyond this share of its reported change has not recovered: its level was accepted."""
@@ -92,7 +95,7 @@ class ServiceAlerts:
         for group in _groups(news.night.records):
             new = {uri: record for uri, record in group.records.items() if uri in news.records}
             kept = {uri: self._without_silenced(record) for uri, record in new.items()}
-            loud = {uri: record for uri, record in kept.items() if record.regressions or record.exceeded}
+            loud = {uri: record for uri, record in kept.items() if record.has_findings}
             silenced += len(new) - len(loud)
             if loud:
                 self._alert_problem(loud, lead=group.lead)
@@ -115,6 +118,7 @@ class ServiceAlerts:
                 if not (deviation.is_worse and is_silenced(deviation.metric))
             ),
             exceeded=tuple(exceeded for exceeded in record.exceeded if not is_silenced(exceeded.metric)),
+            collapse=None if is_silenced(COLLAPSE) else record.collapse,
         )
 
     def _alert_problem(self, group: Mapping[str, RunRecord], *, lead: str) -> None:
@@ -163,11 +167,13 @@ class ServiceAlerts:
                 [
                     *(deviation.severity for deviation in first.regressions),
                     *(exceeded.severity for exceeded in first.exceeded),
+                    *([first.collapse.severity] if first.collapse else []),
                 ]
             ),
             worst={
                 **{deviation.metric: _size(deviation) for deviation in first.regressions},
                 **{exceeded.key: _excess(exceeded) for exceeded in first.exceeded},
+                **({COLLAPSE_KEY: 1.0} if first.collapse else {}),
             },
             levels={
                 **{deviation.metric: deviation.baseline for deviation in first.regressions},
@@ -242,7 +248,7 @@ def _groups(records: Mapping[str, RunRecord]) -> list[_Group]:
     """
     groups: dict[str, dict[str, RunRecord]] = {}
     for uri, record in records.items():
-        if record.verdict.is_failure and (record.regressions or record.exceeded):
+        if record.verdict.is_failure and record.has_findings:
             groups.setdefault(record.reported_by or record.run_id, {})[uri] = record
     return [
         _Group(lead=lead, records=dict(sorted(group.items(), key=lambda item: item[1].run_id != lead)))
@@ -302,7 +308,7 @@ def _is_healthy(record: RunRecord) -> bool:
 
 def _is_worse(known: Problem, record: RunRecord, severity: Severity) -> bool:
     """Whether a problem got worse: higher severity, another metric or limit, or a significantly larger change."""
-    if severity.rank > known.severity.rank:
+    if severity.rank > known.severity.rank or (record.collapse is not None and COLLAPSE_KEY not in known.worst):
         return True
     if any(
         exceeded.key not in known.worst or _excess(exceeded) > MUCH_LARGER * known.worst[exceeded.key]

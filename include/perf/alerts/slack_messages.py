@@ -103,7 +103,8 @@ class SlackWords:
     def continues(self, records: Sequence[RunRecord], problem: Problem) -> Message:
         """Return the reply for a night in which the problem continues: ``still there, night 3: p95 +45 %``."""
         lead, *others = records
-        changes = [words.limit_figures(exceeded) for exceeded in exceeded_of(lead)[:MAX_METRICS]]
+        changes = [f"it {plain(lead.collapse.happened[0])}"] if lead.collapse else []
+        changes += [words.limit_figures(exceeded) for exceeded in exceeded_of(lead)[: MAX_METRICS - len(changes)]]
         changes += [
             _brief(deviation, _first_change(deviation, lead, problem))
             for deviation in worse_of(lead)[: MAX_METRICS - len(changes)]
@@ -199,7 +200,7 @@ def _opening(records: Sequence[RunRecord], mention: str | None) -> list[str]:
     if not lead.verdict.is_measured:
         return [f"• {escape(reason, 500)}" for reason in (*lead.validity, *lead.reasons)]
     changed = worse_of(lead) + improved(lead)
-    if not lead.verdict.is_failure or not (changed or lead.exceeded):
+    if not lead.verdict.is_failure or not (changed or lead.has_findings):
         return [f"• {escape(reason, 500)}" for reason in lead.reasons]
     lines = [_deviation(deviation, lead=changed[0], record=lead) for deviation in changed[:MAX_DEVIATIONS]]
     return [
@@ -213,7 +214,9 @@ def _opening(records: Sequence[RunRecord], mention: str | None) -> list[str]:
 
 def _limit_lines(record: RunRecord) -> list[str]:
     beyond = exceeded_of(record)
-    lines = [words.limit_line(exceeded, lead=beyond[0]) for exceeded in beyond[:MAX_DEVIATIONS]]
+    happened = record.collapse.happened if record.collapse else ()
+    lines = [f"• the service {escape(what, 300)}" for what in happened]
+    lines += [words.limit_line(exceeded, lead=beyond[0]) for exceeded in beyond[:MAX_DEVIATIONS]]
     return [*lines, *_rest(len(beyond), MAX_DEVIATIONS)]
 
 
@@ -274,7 +277,8 @@ def _cells(lead: RunRecord, others: Sequence[RunRecord]) -> list[str]:
 
 def _facts(record: RunRecord) -> dict[str, str]:
     worse = worse_of(record) if record.verdict.is_failure else ()
-    evidence = [*(exceeded.evidence for exceeded in exceeded_of(record)), *(deviation.evidence for deviation in worse)]
+    evidence = [record.collapse.evidence] if record.collapse else []
+    evidence += [*(exceeded.evidence for exceeded in exceeded_of(record)), *(deviation.evidence for deviation in worse)]
     facts = {"Why": escape(evidence[0], 400)} if evidence else {}
     facts["Compared with"] = words.compared_with(record)
     return facts

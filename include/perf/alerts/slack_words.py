@@ -67,12 +67,14 @@ def first_line(records: Sequence[RunRecord], *, before: str = "") -> str:
     if not _is_problem(lead):
         return fit([plain(headline(lead))], MAX_HEADER)
     beyond = exceeded_of(lead)
-    figures = limit_figures(beyond[0]) if beyond else figures_of(worsened(lead)[0])
+    figures = _news(lead)
     start = f"{before} ".lstrip()
     services, scenarios = len({record.service for record in records}), len({record.scenario for record in records})
     metrics = [worse[0].metric for record in records if (worse := worsened(record))]
     what = verb(metrics, is_plural=services > 1)
-    if beyond:
+    if lead.collapse is not None:
+        what = "failed"
+    elif beyond:
         what = "are over their limits" if services > 1 else "is over its limit"
 
     def line(service: str, scenario: str) -> str:
@@ -86,8 +88,16 @@ def first_line(records: Sequence[RunRecord], *, before: str = "") -> str:
     return _with_names(line, plain(lead.service), plain(lead.scenario), room=room)
 
 
+def _news(record: RunRecord) -> str:
+    """Return what matters most: that the service failed, then a limit, then a change."""
+    if record.collapse is not None:
+        return plain(record.collapse.happened[0])
+    beyond = exceeded_of(record)
+    return limit_figures(beyond[0]) if beyond else figures_of(worsened(record)[0])
+
+
 def _is_problem(record: RunRecord) -> bool:
-    return record.verdict.is_failure and bool(record.exceeded or worsened(record))
+    return record.verdict.is_failure and record.has_findings
 
 
 def _with_names(line: Callable[[str, str], str], service: str, scenario: str, *, room: int) -> str:
@@ -116,6 +126,7 @@ def highest_severity(records: Sequence[RunRecord]) -> Severity:
     """Return the highest severity of all regressions and exceeded limits."""
     found = [deviation.severity for record in records for deviation in worsened(record)]
     found += [exceeded.severity for record in records for exceeded in record.exceeded]
+    found += [record.collapse.severity for record in records if record.collapse is not None]
     return max(found, key=lambda severity: severity.rank, default=Severity.DIGEST)
 
 
@@ -224,6 +235,8 @@ def cell_line(record: RunRecord, *, lead: RunRecord) -> str:
     if beyond := exceeded_of(record):
         more = f" and {counted(len(beyond) - 1, 'more limit')}" if len(beyond) > 1 else ""
         what = f"{limit_figures(beyond[0])}{more}"
+    if record.collapse is not None:
+        what = escape(record.collapse.happened[0], 200)
     return f"• *{' under '.join(other) or escape(record.service, 80)}*: {what}"
 
 

@@ -259,6 +259,11 @@ def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) 
 
 def failing_run(run: RunRecord) -> str:
     """Return why a run whose requests failed cannot become a baseline, whoever asks for it."""
+    if run.collapse is not None:
+        return (
+            f"run {run.run_id} cannot become a baseline, because the service did not survive the load: its figures end "
+            "early; repair the service and start a new run"
+        )
     rate = run.value_of("error_rate") or 0.0
     return (
         f"run {run.run_id} cannot become a baseline, because too many requests failed ({rate:.2%} of all): later runs "

@@ -48,7 +48,7 @@ class Night:
 
 
 def night_of(record: RunRecord) -> Night | None:
-    """Return a record as a night; ``None`` for a re-run, a run without valid figures, and a run of another load.
+    """Return a record as a night; ``None`` for a re-run, a run without complete figures, and a run of another load.
 
     A short manual run is such a run of another load: many of them would push real nights out of the history, and a
     single one would end a series of improvements.
@@ -56,6 +56,8 @@ def night_of(record: RunRecord) -> Night | None:
     is_other_load = record.verdict is Verdict.NOT_COMPARABLE or (
         record.verdict is Verdict.OVER_LIMIT and record.baseline is not None and not record.shifts
     )
+    if record.collapse is not None:
+        return None
     if record.rerun_of is not None or is_other_load or not record.verdict.is_measured:
         return None
     return Night(

@@ -89,7 +89,7 @@ class _Window:
             return None
         return (
             f"{criterion.subject} {criterion.format_beyond(value)} over the last {criterion.window_s} s is "
-            f"{criterion.side} {criterion.amount(criterion.limit)} (stop_when)"
+            f"{criterion.side} {criterion.amount(criterion.limit)} {criterion.mark}"
         )
 
     def _is_beyond(self, value: float) -> bool:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from include.perf.catalogue.scenario.stop_criterion import StopCriterion
+from include.perf.catalogue.scenario.stop_criterion import STOPPED_OTHERWISE, StopCriterion
 from include.perf.catalogue.service import Service
 from include.perf.guards.watch import Inquiry
 from include.perf.measure.metrics_source import MetricsSource
@@ -55,7 +55,7 @@ class QueryLimit:
         try:
             value = self._metrics.value(self._query, at=now)
         except QueryRejected as err:
-            return f"{self._criterion.subject} cannot be watched: {err}; correct the query (stop_when)"
+            return f"{self._criterion.subject} cannot be watched: {err}; correct the query {STOPPED_OTHERWISE}"
         except NoData as err:
             self._miss(now)
             if not self._had_no_data:
@@ -83,5 +83,5 @@ class QueryLimit:
             return None
         return (
             f"{criterion.subject} has been {criterion.side} {criterion.amount(criterion.limit)} for "
-            f"{criterion.window_s} s, it is {criterion.format_beyond(value)} (stop_when)"
+            f"{criterion.window_s} s, it is {criterion.format_beyond(value)} {criterion.mark}"
         )

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from include.perf.load.load_plan import TIMED_OUT, UNFINISHED, GeneratorLog
+from include.perf.measure.collapse import unreachable_in
 from include.perf.measure.distribution import distribution_csv
 from include.perf.measure.refusals import kind_of, refusals_in, refusals_of
 from include.perf.measure.request_rows import read_record
@@ -167,6 +168,7 @@ def figures(rows: pd.DataFrame, log: GeneratorLog, *, journeys: pd.DataFrame | N
         within_run=_within_run(measured, log),
         stalls=stalls_of(rows, started_at=log.started_at),
         refusals=refusals_in(measured, refusals, started_at=log.started_at),
+        unreachable=unreachable_in(rows, started_at=log.started_at),
     )
 
 

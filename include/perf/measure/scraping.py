@@ -14,11 +14,10 @@ from datetime import UTC, datetime, timedelta
 from include.perf.catalogue.prometheus_target import COVERAGE, SERVER_METRICS
 from include.perf.catalogue.service import Service
 from include.perf.measure.metrics_source import MetricsSource
-from include.perf.measure.validity import MIN_COVERAGE_RATIO
 from include.perf.model.bounds import MAX_AMOUNT
 from include.perf.model.errors import NoData, PrometheusError, PrometheusUnavailable
 from include.perf.model.metric import METRICS, MetricValue
-from include.perf.runs.figures import ServerFigures, Window
+from include.perf.runs.figures import MIN_COVERAGE_RATIO, ServerFigures, Window
 
 SCRAPES_AT_AN_END = 2
 """There must be a scrape within this many intervals at the beginning and at the end of the window."""

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from datetime import UTC
 
 from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.scenario.stop_criterion import STOPPED_BY_TARGET
 from include.perf.model.metric import METRICS, MIN_SAMPLES
-from include.perf.runs.figures import COMPLETED, GeneratorFigures, LoadFigures, ServerFigures
+from include.perf.runs.figures import COMPLETED, MIN_COVERAGE_RATIO, GeneratorFigures, LoadFigures, ServerFigures
 
 MIN_RATE_SHARE = 0.999
 """Share of the planned arrivals that must be released. A generator that keeps up releases all of them; with fewer the
@@ -41,9 +42,6 @@ MAX_STEAL_RATIO = 0.25
 """Share of this machine's time that its hypervisor gave to other machines; with 10 to 20 % the figures were still
 correct (measured)."""
 
-MIN_COVERAGE_RATIO = 0.95
-"""Share of the scrapes that must have succeeded; with fewer an average looks normal but is wrong."""
-
 MAX_CLOCK_STEP_S = 0.5
 """When the wall clock was set against the monotonic clock, the window in Prometheus is not the measured one."""
 
@@ -59,9 +57,14 @@ BUSY = "the machine was busy with something else"
 DEDICATED_CORE = "give the generator a dedicated core"
 
 
-def load_problems(load: LoadProfile, figures: LoadFigures) -> list[str]:
-    """Return the reasons from the generator's record."""
+def load_problems(load: LoadProfile, figures: LoadFigures, *, has_collapsed: bool = False) -> list[str]:
+    """Return the reasons from the generator's record.
+
+    Args:
+        has_collapsed: whether the service did not survive the load: then that it ended early is no reason.
+    """
     return [
+        *_problems_of_the_end(figures, has_collapsed=has_collapsed),
         *_problems_of_the_record(load, figures),
         *_problems_of_access(figures),
         *_problems_of_the_schedule(figures),
@@ -69,10 +72,14 @@ def load_problems(load: LoadProfile, figures: LoadFigures) -> list[str]:
     ]
 
 
+def _problems_of_the_end(figures: LoadFigures, *, has_collapsed: bool) -> Iterator[str]:
+    ended = figures.generator.ended
+    if ended != COMPLETED and not (has_collapsed and ended.endswith(STOPPED_BY_TARGET)):
+        yield f"the load ended early: {ended}; start a new run"
+
+
 def _problems_of_the_record(load: LoadProfile, figures: LoadFigures) -> Iterator[str]:
     generator = figures.generator
-    if generator.ended != COMPLETED:
-        yield f"the load ended early: {generator.ended}; start a new run"
     if generator.lost_workers:
         lost = ", ".join(_named(number, generator) for number in generator.lost_workers)
         unreachable = ", or could not be reached" if generator.hosts else ""

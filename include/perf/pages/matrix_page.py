@@ -203,6 +203,8 @@ def _figure(last: RunEntry) -> str:
     """
     if not last.verdict.is_measured:
         return ""
+    if last.has_collapsed:
+        return "the service failed under the load"
     if last.exceeded:
         exceeded = last.exceeded[0]
         name = " of ".join(filter(None, (SHORT_NAMES.get(exceeded.metric, exceeded.metric), exceeded.endpoint)))

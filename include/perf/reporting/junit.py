@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 from include.perf.model.metric import METRICS, Metric
 from include.perf.model.text import one_line
 from include.perf.reporting.metric_table import missing_reason, shown_change, shown_value
-from include.perf.runs.phrases import distance, is_compared, limit_sentence
-from include.perf.runs.record import Deviation, ExceededLimit, RunRecord, Verdict
+from include.perf.runs.phrases import collapse_sentence, distance, is_compared, limit_sentence
+from include.perf.runs.record import Collapse, Deviation, ExceededLimit, RunRecord, Verdict
 
 _INDENT = "  "
 
@@ -32,6 +32,7 @@ def junit(records: Iterable[RunRecord]) -> bytes:
 
 def _suite(record: RunRecord) -> ElementTree.Element:
     cases = [_case(record, metric) for metric in METRICS.values()]
+    cases += [_case_of_collapse(record, record.collapse)] if record.collapse else []
     cases += [_case_of_endpoint(record, exceeded) for exceeded in record.exceeded if exceeded.endpoint]
     suite = ElementTree.Element(
         "testsuite",
@@ -88,6 +89,14 @@ def _case_of_endpoint(record: RunRecord, exceeded: ExceededLimit) -> ElementTree
     name = f"{exceeded.metric} of {one_line(exceeded.endpoint)}"
     case = ElementTree.Element("testcase", classname=_class_of(record), name=name, time="0")
     case.append(_over_limit(exceeded))
+    return case
+
+
+def _case_of_collapse(record: RunRecord, collapse: Collapse) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", classname=_class_of(record), name="survives_the_load", time="0")
+    failure = _element("failure", collapse_sentence(collapse), kind=collapse.severity.value)
+    failure.text = one_line(collapse.evidence)
+    case.append(failure)
     return case
 
 

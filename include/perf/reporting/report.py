@@ -135,7 +135,7 @@ def _next_step(record: RunRecord) -> Section | None:
         ),
         Verdict.OVER_LIMIT: (
             "Repair the service and run again; if a limit is wrong, correct hard_limits in services.yaml."
-            + (" This run cannot become a baseline: too many requests failed." if record.is_failing else ""),
+            + (" This run cannot become a baseline, because the service failed." if record.is_failing else ""),
             again,
         ),
         Verdict.SKIPPED: ("Once the reason above is resolved, run again or wait for the next scheduled run.", again),

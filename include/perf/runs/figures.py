@@ -146,6 +146,21 @@ class RefusedRequests:
     since_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreachableService:
+    """Requests that nobody answered: the connection was refused, or there was no way to the host.
+
+    Attributes:
+        count: warm-up included.
+        share: of all requests.
+        since_s: when the first of them was due, in seconds since the start of the schedule.
+    """
+
+    count: Count
+    share: Amount
+    since_s: Seconds
+
+
 COMPLETED = "completed"
 
 
@@ -165,6 +180,7 @@ class LoadFigures:
         metrics: the client-side metrics by name.
         within_run: by metric, standard deviation of the logarithm of its values per minute; empty for a short run.
         refusals: those that began in mid-run; ``None`` without any.
+        unreachable: requests that nobody answered; ``None`` without any.
         journeys: as a whole; their steps are among ``endpoints``.
     """
 
@@ -185,6 +201,7 @@ class LoadFigures:
     within_run: Mapping[str, float] = field(default_factory=dict)
     stalls: tuple[Stall, ...] = ()
     refusals: RefusedRequests | None = None
+    unreachable: UnreachableService | None = None
     recorded: int | None = None
     measured_arrivals: int | None = None
     journeys: tuple[JourneyFigures, ...] = ()
@@ -207,6 +224,10 @@ class LoadFigures:
         return sent / self.window.duration_s if self.window.duration_s > 0 else None
 
 
+MIN_COVERAGE_RATIO = 0.95
+"""Share of the scrapes that must have succeeded; with fewer an average looks normal but is wrong."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFigures:
     """What Prometheus recorded of the service in exactly the measured window.
@@ -222,3 +243,8 @@ class ServerFigures:
     metrics: Mapping[str, MetricValue]
     problem: str | None = None
     restarted_at: AwareDatetime | None = None
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether scrapes of the service are missing."""
+        return self.problem is not None or self.coverage_ratio is None or self.coverage_ratio < MIN_COVERAGE_RATIO

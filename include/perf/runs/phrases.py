@@ -13,6 +13,7 @@ from include.perf.runs.figures import Window
 from include.perf.runs.record import (
     CANDIDATE_RUNS,
     BaselineReference,
+    Collapse,
     Deviation,
     ExceededLimit,
     RunRecord,
@@ -104,11 +105,19 @@ def why_unchanged(metric: Metric, record: RunRecord, shift: Shift) -> str | None
 
 def _over_limit(record: RunRecord) -> str:
     exceeded = exceeded_of(record)
+    if record.collapse is not None:
+        return collapse_sentence(record.collapse)
     if not exceeded:
         return _first(record.reasons)
     rest = len(exceeded) - 1
     more = f"; {rest} more {'limit is' if rest == 1 else 'limits are'} exceeded" if rest else ""
     return f"{limit_sentence(exceeded[0])}{_most_frequent_error(record, exceeded[0])}{more}"
+
+
+def collapse_sentence(collapse: Collapse) -> str:
+    """Describe how a service failed, first things first: ``the service could not be reached from …; then it …``."""
+    first, *others = (one_line(what) for what in collapse.happened)
+    return "; then it ".join((f"the service {first}", *others))
 
 
 def exceeded_of(record: RunRecord) -> tuple[ExceededLimit, ...]:

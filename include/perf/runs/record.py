@@ -206,6 +206,24 @@ class ExceededLimit:
         return f"limit:{self.endpoint}:{self.metric}" if self.endpoint else f"limit:{self.metric}"
 
 
+COLLAPSE_KEY = "limit:collapse"
+"""As `ExceededLimit.key`, for a service that did not survive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collapse:
+    """A service that did not survive its load; the figures of the run end early.
+
+    Attributes:
+        happened: what shows it, first things first; each goes on after "the service …".
+        evidence: in how many runs.
+    """
+
+    happened: Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_ITEMS)]
+    severity: Severity
+    evidence: Text = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineReference:
     """What a run was compared with.
@@ -296,6 +314,7 @@ class RunRecord:
         deploy_version: the version that the service reports.
         limits: by metric, the hard limits of the service as a whole; empty in records of earlier versions.
         exceeded: the hard limits that the run is beyond, those of endpoints included.
+        collapse: how the service failed under the load; ``None`` if it survived.
         stalls: periods in which the service answered nothing although requests were waiting, warm-up included.
         journeys: as a whole; their steps are among ``endpoints``.
     """
@@ -331,15 +350,21 @@ class RunRecord:
     journeys: Annotated[tuple[JourneyFigures, ...], Field(max_length=MAX_ITEMS), AfterValidator(_checked_journeys)] = ()
     limits: Mapping[Name, Amount] = field(default_factory=dict)
     exceeded: Annotated[tuple[ExceededLimit, ...], Field(max_length=MAX_ITEMS)] = ()
+    collapse: Collapse | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
+    def has_findings(self) -> bool:
+        """Whether it shows a problem that people are alerted to."""
+        return bool(self.regressions or self.exceeded or self.collapse)
+
+    @property
     def is_failing(self) -> bool:
-        """Whether more requests failed than the limit on the error rate allows: no later run may be compared with it.
+        """Whether no later run may be compared with it: the service collapsed, or too many requests failed.
 
         Records of earlier versions have no limit; the default one applies to them.
         """
-        if any(exceeded.metric == ERROR_RATE for exceeded in self.exceeded):
+        if self.collapse is not None or any(exceeded.metric == ERROR_RATE for exceeded in self.exceeded):
             return True
         rate = self.value_of(ERROR_RATE)
         return not self.limits and rate is not None and rate > DEFAULT_ERROR_RATE

@@ -44,6 +44,7 @@ class RunEntry:
         shifts: the change of every metric that was compared.
         limits: by metric, the hard limits of the service as a whole.
         exceeded: the hard limits that the run is beyond.
+        has_collapsed: whether the service did not survive the load.
         baseline_version: version of the baseline that the run was compared with.
         window: the measured window; ``None`` if no load was measured.
         generator_lag_p99_s: schedule lag of the generator; ``None`` without a load.
@@ -77,6 +78,7 @@ class RunEntry:
     generator_saturation_ratio: Change | None
     limits: Mapping[str, Amount] = field(default_factory=dict)
     exceeded: tuple[ExceededLimit, ...] = ()
+    has_collapsed: bool = False
 
     @property
     def ended_at(self) -> datetime:
@@ -199,6 +201,7 @@ def entry_of(record: RunRecord, uri: str) -> RunEntry:
         generator_saturation_ratio=record.generator.wanted_cores if record.generator else None,
         limits=record.limits,
         exceeded=exceeded_of(record),
+        has_collapsed=record.collapse is not None,
     )
 
 

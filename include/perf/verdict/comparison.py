@@ -1,9 +1,9 @@
 """Compare the runs of a night: which of them can be compared, and what all of them together show.
 
-The verdict of a run: beyond a hard limit → ``OVER_LIMIT``, whatever the baseline; no baseline → ``NO_BASELINE``; a
-baseline that cannot be used, or other load, data or environment → ``NOT_COMPARABLE``; a metric significantly worse →
-``REGRESSION``; a metric significantly better, and none suspicious for the worse → ``IMPROVEMENT``; else ``PASS``, with
-the suspicious metrics among the reasons.
+The verdict of a run: beyond a hard limit, or the service did not survive → ``OVER_LIMIT``, whatever the baseline; no
+baseline → ``NO_BASELINE``; a baseline that cannot be used, or other load, data or environment → ``NOT_COMPARABLE``; a
+metric significantly worse → ``REGRESSION``; a metric significantly better, and none suspicious for the worse →
+``IMPROVEMENT``; else ``PASS``, with the suspicious metrics among the reasons.
 
 What is significant depends on the history. With fewer than three nights the spread between runs is unknown, and only a
 change of more than 30 % is reported, as a warning. From three nights on, `include.perf.verdict.significance` decides,
@@ -28,12 +28,12 @@ from include.perf.baselines.reference import MAX_REFERENCE
 from include.perf.baselines.spread import JUDGED_ON_LOG, worse_sign
 from include.perf.catalogue.hard_limits import HardLimit
 from include.perf.model.metric import METRICS, Metric
-from include.perf.runs.phrases import limit_sentence
-from include.perf.runs.record import Cause, Deviation, ExceededLimit, Severity, Shift, Verdict
+from include.perf.runs.phrases import collapse_sentence, limit_sentence
+from include.perf.runs.record import Cause, Collapse, Deviation, ExceededLimit, Severity, Shift, Verdict
 from include.perf.verdict import reasons
 from include.perf.verdict.contender import CellOfNight, Contender, panel_of, value_of
 from include.perf.verdict.error_judgement import ERROR_RATE, judge_errors
-from include.perf.verdict.limits import judge_limits
+from include.perf.verdict.limits import collapse_in, judge_limits
 from include.perf.verdict.metric_change import ComparedMetric, FirstSeen, MetricChange
 from include.perf.verdict.metric_judgement import MetricJudge, NightStatistics
 from include.perf.verdict.significance import significance_of
@@ -62,6 +62,7 @@ class Comparison:
         suspicion: statistic of the most suspicious metric over its threshold; 0 if none is suspicious.
         limits: by metric, the hard limits of the service as a whole.
         exceeded: the hard limits that the run is beyond.
+        collapse: how the service failed; ``None`` if it survived every load.
         needs_rerun: whether a re-run could confirm what a single run shows.
     """
 
@@ -77,6 +78,7 @@ class Comparison:
     suspicion: float = 0.0
     limits: Mapping[str, float] = field(default_factory=dict)
     exceeded: tuple[ExceededLimit, ...] = ()
+    collapse: Collapse | None = None
     needs_rerun: bool = False
 
 
@@ -104,7 +106,7 @@ def _with_limits(contender: Contender, comparison: Comparison) -> Comparison:
     found = judge_limits(contender)
     is_beyond = bool(found.exceeded)
     sentences = [f"{limit_sentence(exceeded)} ({exceeded.evidence})" for exceeded in found.exceeded]
-    is_single = is_beyond and len(contender.runs) == 1
+    is_single = len(contender.runs) == 1 and (is_beyond or comparison.collapse is not None)
     return replace(
         comparison,
         verdict=Verdict.OVER_LIMIT if is_beyond else comparison.verdict,
@@ -124,6 +126,9 @@ def _excess(exceeded: ExceededLimit) -> float:
 
 def _refusal(contender: Contender) -> Comparison | None:
     """Return the verdict of a run that cannot be compared; ``None`` if it can."""
+    if collapse := collapse_in(contender):
+        reason = f"{collapse_sentence(collapse)} ({collapse.evidence})"
+        return Comparison(verdict=Verdict.OVER_LIMIT, reasons=(reason,), collapse=collapse)
     baseline, metrics = contender.baseline, contender.judged()
     if contender.baseline_problem is not None:
         reason = reasons.unusable_baseline(contender.baseline_problem, run_id=contender.runs[0].run_id)

@@ -34,6 +34,7 @@ class MeasuredRun:
 
     Attributes:
         requested_rps: requests that were due per second; ``None`` if unknown.
+        collapse: what shows that the service did not survive this load; then the figures end early.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class MeasuredRun:
     failed: int | None
     endpoints: tuple[EndpointFigures, ...] = ()
     requested_rps: float | None = None
+    collapse: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

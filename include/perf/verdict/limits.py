@@ -23,7 +23,7 @@ from include.perf.catalogue.hard_limits import ERROR_RATE, HardLimit
 from include.perf.measure.validity import MIN_RATE_SHARE
 from include.perf.model.metric import LATENCY_SHARES, METRICS, MIN_SAMPLES
 from include.perf.runs.figures import EndpointFigures
-from include.perf.runs.record import ExceededLimit, Severity
+from include.perf.runs.record import Collapse, ExceededLimit, Severity
 from include.perf.verdict import reasons
 from include.perf.verdict.contender import Contender, MeasuredRun, value_of
 
@@ -55,6 +55,23 @@ def judge_limits(contender: Contender) -> LimitFindings:
         elif found is not None:
             notes.append(found)
     return LimitFindings(exceeded=tuple(exceeded), notes=tuple(notes))
+
+
+def collapse_in(contender: Contender) -> Collapse | None:
+    """Return how the service failed under the first load that it did not survive; ``None`` if it survived all.
+
+    A failure is a fact, unlike a figure: one of several runs is enough for a warning, and without another run that
+    survived it is critical.
+    """
+    failed = [run.collapse for run in contender.runs if run.collapse]
+    if not failed:
+        return None
+    is_confirmed = len(failed) == len(contender.runs) or len(failed) > 1
+    return Collapse(
+        happened=failed[0],
+        severity=Severity.CRITICAL if is_confirmed else Severity.WARNING,
+        evidence=reasons.of_collapse(failed=len(failed), runs=len(contender.runs), no_rerun=contender.no_rerun),
+    )
 
 
 def _checked(limit: HardLimit, contender: Contender) -> ExceededLimit | str | None:

@@ -256,7 +256,7 @@ def _report_once(records: dict[str, RunRecord], channel_of: Callable[[str], str]
 def _only_platform(record: RunRecord) -> bool:
     return (
         bool(record.regressions)
-        and not record.exceeded
+        and not (record.exceeded or record.collapse)
         and all(deviation.cause is Cause.PLATFORM for deviation in record.regressions)
     )
 
@@ -268,6 +268,7 @@ def _measured(record: RunRecord) -> MeasuredRun:
         due=record.load.due,
         failed=record.load.failed,
         endpoints=record.endpoints,
+        collapse=record.collapse.happened if record.collapse else (),
         requested_rps=record.load.due / record.load.duration_s if record.load.due and record.load.duration_s else None,
     )
 
@@ -280,11 +281,16 @@ def _results(member: _Member, comparison: Comparison) -> Iterator[tuple[str, Sta
     """Yield the verdict of a run and of its re-runs; valid re-runs share it."""
     yield member.uri, member.run, comparison
     for uri, run in member.reruns.items():
-        yield uri, run, _shared_verdict(member.run.spec.run_id, comparison) if run.is_valid else run.without_verdict()
+        yield (
+            uri,
+            run,
+            _shared_verdict(member.run.spec.run_id, run, comparison) if run.is_valid else run.without_verdict(),
+        )
 
 
-def _shared_verdict(first: str, comparison: Comparison) -> Comparison:
+def _shared_verdict(first: str, rerun: StageResults, comparison: Comparison) -> Comparison:
     """Return the verdict for a re-run; only the record of the first run has the deviations."""
+    collapse = comparison.collapse
     reason = f"judged together with run {first}: {comparison.reasons[0]}"
     return Comparison(
         verdict=comparison.verdict,
@@ -292,4 +298,5 @@ def _shared_verdict(first: str, comparison: Comparison) -> Comparison:
         reference=comparison.reference,
         nights=comparison.nights,
         limits=comparison.limits,
+        collapse=replace(collapse, happened=rerun.collapse) if collapse and rerun.collapse else None,
     )

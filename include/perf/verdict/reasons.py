@@ -98,6 +98,13 @@ def of_limit(*, runs: int, no_rerun: str | None) -> str:
     return f"a single run, not re-run: {no_rerun}" if no_rerun else "a single run"
 
 
+def of_collapse(*, failed: int, runs: int, no_rerun: str | None) -> str:
+    """Explain in how many runs a service failed."""
+    if runs > 1:
+        return f"in {failed} of {runs} runs"
+    return of_limit(runs=runs, no_rerun=no_rerun)
+
+
 def exceeded_in_some(limit: HardLimit, *, beyond: Sequence[str], runs: int) -> str:
     """Return the note about a limit that some of several runs exceeded, but not their median."""
     return f"{limit_name(limit)} was beyond its limit in {len(beyond)} of {runs} runs ({', '.join(beyond)})"

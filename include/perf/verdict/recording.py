@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from include.perf.baselines.entry import Baseline
+from include.perf.measure.collapse import collapse_of
 from include.perf.measure.validity import load_notes, load_problems, server_problems
 from include.perf.model.errors import ConfigurationError
 from include.perf.model.metric import METRICS, MetricValue, Source
@@ -35,6 +36,7 @@ class StageResults:
         fingerprint: what the run was made of, by part.
         concurrent: other loads at the start of this one.
         validity: why the figures cannot be trusted or judged; empty if they can.
+        collapse: what shows that the service did not survive the load; empty if it did, or nobody knows.
         metrics: all eight; a missing one has its reason.
     """
 
@@ -47,6 +49,7 @@ class StageResults:
     concurrent: ConcurrentLoads
     tries: Tries
     validity: tuple[str, ...]
+    collapse: tuple[str, ...]
     metrics: Mapping[str, MetricValue]
 
     @property
@@ -84,6 +87,7 @@ class StageResults:
             due=due,
             failed=failed,
             endpoints=self.load.endpoints if self.load else (),
+            collapse=self.collapse,
             requested_rps=self.load.due / self.spec.load.duration_s if self.load else None,
         )
 
@@ -103,7 +107,9 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> S
     spec, load, server, ended = files.read_spec(), files.load.read(), files.server.read(), files.end.read()
     deployed = files.deployed.read_or(NOT_DEPLOYED)
     begun = files.begun.read()
-    reasons = [*_validity(spec, ended, load, server, begun=begun), *_problems_of_deployment(deployed)]
+    deployment = _problems_of_deployment(deployed)
+    collapse = () if load is None or ended else collapse_of(load, server, was_deployed=bool(deployment))
+    reasons = [*_validity(spec, ended, load, server, begun=begun, has_collapsed=bool(collapse)), *deployment]
     if problem is not None:
         reasons.append(f"the baselines could not be read: {problem}")
     return StageResults(
@@ -116,6 +122,7 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> S
         concurrent=files.concurrent.read_or(ConcurrentLoads()),
         tries=files.tries.read_or(Tries()),
         validity=tuple(reasons),
+        collapse=() if reasons else collapse,
         metrics=_metrics(load, server),
     )
 
@@ -161,6 +168,7 @@ def record_of(
         journeys=load.journeys if load else (),
         limits=comparison.limits,
         exceeded=comparison.exceeded,
+        collapse=comparison.collapse,
     )
 
 
@@ -186,15 +194,16 @@ def _validity(
     server: ServerFigures | None,
     *,
     begun: Begun | None,
+    has_collapsed: bool,
 ) -> list[str]:
     """Return every reason why the figures cannot be trusted or judged."""
     reasons = [ended.reason] if ended else []
     if load is not None:
-        reasons += load_problems(spec.load, load)
+        reasons += load_problems(spec.load, load, has_collapsed=has_collapsed)
     elif not ended:
         reasons.append(f"the load left no figures: {_why_unfinished(begun, 'run_load')}")
     if server is not None:
-        reasons += server_problems(server)
+        reasons += [] if has_collapsed else server_problems(server)
     elif load is not None and not ended:
         reasons.append(f"Prometheus was not queried: {_why_unfinished(begun, 'scrape')}")
     return reasons

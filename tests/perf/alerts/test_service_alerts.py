@@ -12,7 +12,7 @@ from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.model.cell import CellName
 from include.perf.model.metric import Unit
 from include.perf.runs.dag_run import DagRunResults
-from include.perf.runs.record import Deviation, ExceededLimit, RunRecord, Severity, Shift, Verdict
+from include.perf.runs.record import Collapse, Deviation, ExceededLimit, RunRecord, Severity, Shift, Verdict
 from tests.perf.alert_words import PlainWords, message, of_part
 from tests.records import START, deviation, exceeded_limit, metric_values, over_limit_record, record_of
 
@@ -128,9 +128,21 @@ def test_a_limit_is_a_problem_without_a_baseline() -> None:
     (problem,) = weeks.book.problems
     assert (problem.severity, problem.metrics) == (Severity.CRITICAL, ("error_rate",))
     assert problem.worst == {"limit:error_rate": pytest.approx(0.6)}  # 8 % is 60 % above 5 %
-    assert weeks.night(beyond(exceeded_limit(value=0.09)))[0][0] == "continues"  # 80 % above is not 1.5 × 60 %
-    assert weeks.night(beyond(exceeded_limit(value=0.10)))[0][0] == "worsened"
-    assert weeks.night(beyond(exceeded_limit(value=0.10), slow))[0][0] == "worsened"
+    assert weeks.night(beyond(exceeded_limit(value=0.09)))[0][0] == "continues"  # 80 % above is less than 1.5 × 60 %
+    assert weeks.night(beyond(exceeded_limit(value=0.12)))[0][0] == "worsened"
+    assert weeks.night(beyond(exceeded_limit(value=0.12), slow))[0][0] == "worsened"
+    assert weeks.night(fine())[0][0] == "recovered"
+
+
+def test_a_collapse_is_a_problem_of_its_own() -> None:
+    """It makes a known problem worse, and is over once the service survives."""
+    weeks = Fortnight()
+    down = Collapse(happened=("could not be reached from 06:41:12 UTC on (434 requests)",), severity=Severity.WARNING)
+    assert weeks.night(worse())[0][0] == "opened"
+    assert weeks.night(beyond(exceeded=(), collapse=down))[0][0] == "worsened"
+    (problem,) = weeks.book.problems
+    assert problem.metrics == ("collapse", "latency_p95")
+    assert weeks.night(beyond(exceeded=(), collapse=down))[0][0] == "continues"
     assert weeks.night(fine())[0][0] == "recovered"
 
 

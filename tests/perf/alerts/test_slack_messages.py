@@ -16,7 +16,7 @@ from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.metric import METRICS, Unit
 from include.perf.runs.dag_run import Absence, DagRunResults, MissingRun
-from include.perf.runs.record import Cause, Deviation, RunRecord, Severity, Verdict
+from include.perf.runs.record import Cause, Collapse, Deviation, RunRecord, Severity, Verdict
 from tests.fakes.clock import START
 from tests.golden_files import assert_golden
 from tests.records import (
@@ -626,6 +626,20 @@ def test_a_run_beyond_its_limits() -> None:
     assert shown(slack.recovered(seen, [run_record()])).endswith(
         "back to normal after 3 nights: error rate 0.03 % (baseline 0.02 %)"
     )
+
+
+def test_a_service_that_did_not_survive() -> None:
+    """What happened first is the news; the rest follows."""
+    happened = ("could not be reached from 06:41:12 UTC on (434 requests)", "started a new process at 06:41:30 UTC")
+    collapse = Collapse(happened=happened, severity=Severity.CRITICAL, evidence="in 2 of 3 runs")
+    record = over_limit_record(collapse=collapse, exceeded=())
+    message = slack.opened([record], links=LINKS, mention=GROUP)
+    assert message.text.startswith(
+        "analysis-engine-service failed under market_open: could not be reached from 06:41:12"
+    )
+    assert "• the service started a new process at 06:41:30 UTC" in shown(message)
+    assert "in 2 of 3 runs" in shown(message)
+    assert "it could not be reached from 06:41:12 UTC on" in shown(slack.continues([record], problem()))
 
 
 # Text that Slack would refuse or interpret

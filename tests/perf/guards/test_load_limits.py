@@ -104,12 +104,12 @@ REACHED = [
     (
         {"metric": "schedule_lag_p99", "above": 0.25},
         [late(*[0.001] * 98), late(0.3), late(0.4)],  # the 99th of 100
-        "schedule lag p99 0.3 s over the last 3 s is above 0.25 s (stop_when)",
+        "schedule lag p99 0.3 s over the last 3 s is above 0.25 s (stop_when, not the target)",
     ),
     (
         {"metric": "generator_cores", "above": 0.8},
         [cores(0.7, 0.9), cores(0.7, None), cores(0.7, 0.75)],  # (0.9 + 0.75) / 2
-        "generator cores 0.825 over the last 3 s is above 0.8 (stop_when)",
+        "generator cores 0.825 over the last 3 s is above 0.8 (stop_when, not the target)",
     ),
 ]
 

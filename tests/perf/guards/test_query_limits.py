@@ -104,7 +104,7 @@ def test_no_data_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_wrong_query_ends_the_load_immediately() -> None:
     """It would stay wrong, and a limit that cannot be checked does not protect."""
     assert Asked().ask(QueryRejected("Prometheus refused cpu{: parse error")) == [
-        "CPU cannot be watched: Prometheus refused cpu{: parse error; correct the query (stop_when)"
+        "CPU cannot be watched: Prometheus refused cpu{: parse error; correct the query (stop_when, not the target)"
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from include.perf.model.metric import METRICS
 from include.perf.reporting.junit import junit
-from include.perf.runs.record import RunRecord, Severity, Verdict
+from include.perf.runs.record import Collapse, RunRecord, Severity, Verdict
 from tests.records import (
     BASELINE_METRICS,
     baseline_reference,
@@ -80,6 +80,15 @@ def test_a_limit_fails_without_a_baseline() -> None:
     assert failure.get("message") == "Latency p99 of market is 900 ms, above its limit of 500 ms"
     (suite,) = read(record)
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("9", "2", "7")
+
+
+def test_a_service_that_did_not_survive_fails_a_case() -> None:
+    """With everything that happened."""
+    happened = ("could not be reached from 06:41:12 UTC on (434 requests)", "started a new process at 06:41:30 UTC")
+    collapse = Collapse(happened=happened, severity=Severity.WARNING, evidence="in 1 of 3 runs")
+    (failure,) = case(over_limit_record(collapse=collapse, exceeded=()), "survives_the_load").findall("failure")
+    assert failure.get("message") == f"the service {happened[0]}; then it {happened[1]}"
+    assert (failure.get("type"), failure.text) == ("warning", "in 1 of 3 runs")
 
 
 def test_a_suspicion_does_not_fail() -> None:

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from include.perf.baselines.history import night_of
 from include.perf.baselines.odd_entry import OddEntry
 from include.perf.catalogue.hard_limits import HardLimit
 from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError, ItemError, StoreError
 from include.perf.model.metric import METRICS
+from include.perf.runs.figures import UnreachableService
 from include.perf.runs.record import RunRecord, Severity, Shift, Verdict
 from include.perf.runs.stage_files import Deployed, FingerprintParts, Reruns, StageFiles
 from include.perf.verdict.night import Judge
@@ -313,6 +315,52 @@ def test_a_run_beyond_a_limit_is_re_run_before_it_counts(nights: Nights) -> None
     record = nights.record(first.uri)
     assert (record.verdict, record.exceeded) == (Verdict.NO_BASELINE, ())
     assert record.reasons[-1].startswith("Error rate was beyond its limit in 1 of 3 runs (")
+
+
+# A service that does not survive
+
+
+REFUSED = UnreachableService(count=434, share=0.4, since_s=9)
+
+
+def killed(files: StageFiles) -> StageFiles:
+    """Let the service of a run refuse connections; Prometheus misses its scrapes."""
+    load, server = files.load.read(), files.server.read()
+    assert load is not None
+    assert server is not None
+    files.load.write(replace(load, unreachable=REFUSED))
+    files.server.write(replace(server, problem="Prometheus has no scrape of orders-service in the last 2 s"))
+    return files
+
+
+def test_a_service_that_dies_is_a_finding_about_the_service(nights: Nights) -> None:
+    """Not INVALID: the missing scrapes follow from it. Its re-runs could not start, so the single run is critical."""
+    first = killed(nights.run())
+    assert nights.judge.suspicions([first.uri]) == {first.uri: 0.0}
+    first.reruns.write(Reruns(refused="the target is down"))
+    record = nights.record(first.uri)
+    assert (record.verdict, record.validity, record.deviations) == (Verdict.OVER_LIMIT, (), ())
+    assert record.collapse is not None
+    assert record.collapse.severity is Severity.CRITICAL
+    assert record.reasons[0].startswith("the service could not be reached from 06:30:09 UTC on (434 requests) (")
+    assert record.reasons[0].endswith("(a single run, not re-run: the target is down)")
+    assert night_of(record) is None
+    assert record.is_failing
+
+
+def test_a_service_that_dies_once_in_three_runs_is_a_warning(nights: Nights) -> None:
+    """It is a fact, but not one that repeats."""
+    first = killed(nights.run())
+    again = nights.again(first, 1.0, 1.0)
+    record = nights.record(first.uri)
+    assert record.collapse is not None
+    assert (record.collapse.severity, record.collapse.evidence) == (Severity.WARNING, "in 1 of 3 runs")
+    killed(again[0])
+    records = nights.judge.records([first.uri], versions={})
+    assert (collapse := records[first.uri].collapse) is not None
+    assert (collapse.severity, collapse.evidence) == (Severity.CRITICAL, "in 2 of 3 runs")
+    assert [record.collapse is not None for record in records.values()] == [True, True, False]
+    assert {record.verdict for record in records.values()} == {Verdict.OVER_LIMIT}
 
 
 # A baseline that cannot be used

@@ -19,6 +19,12 @@ MAX_LATENCY_S = 300
 
 MAX_CRITERIA = 20
 
+STOPPED_BY_TARGET = "(stop_when)"
+"""Ends the reason of a load that a criterion about the target stopped."""
+
+STOPPED_OTHERWISE = "(stop_when, not the target)"
+"""Ends the reason if it is about the generator, or about the criterion itself."""
+
 _UNKNOWN_FIELD = re.compile(r"\$(?!selector\b)[A-Za-z_]\w*")
 
 
@@ -54,6 +60,11 @@ class StopFigure(StrEnum):
     def unit(self) -> str:
         """The unit; empty if the name implies it."""
         return "s" if self.is_delay else ""
+
+    @property
+    def is_of_generator(self) -> bool:
+        """Whether the generator itself causes it, and not the target."""
+        return self in (StopFigure.SCHEDULE_LAG_P99, StopFigure.GENERATOR_CORES)
 
     @property
     def is_delay(self) -> bool:
@@ -144,6 +155,11 @@ class StopCriterion(Entry):
     def subject(self) -> str:
         """What is checked, in words."""
         return self.name or (self.metric.words if self.metric else self.query or "")
+
+    @property
+    def mark(self) -> str:
+        """The end of a reason to stop: whose fault it is."""
+        return STOPPED_OTHERWISE if self.metric is not None and self.metric.is_of_generator else STOPPED_BY_TARGET
 
     def is_beyond(self, value: float) -> bool:
         """Whether a value exceeds the limit; the limit itself does not."""

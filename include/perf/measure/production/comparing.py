@@ -33,10 +33,9 @@ from include.perf.measure.production.observed import (
     observe_production,
     per_request,
 )
-from include.perf.measure.validity import MIN_COVERAGE_RATIO
 from include.perf.model.errors import BellwetherError, PrometheusError, PrometheusUnavailable
 from include.perf.model.text import Clock, span
-from include.perf.runs.figures import LoadFigures, ServerFigures, Window
+from include.perf.runs.figures import MIN_COVERAGE_RATIO, LoadFigures, ServerFigures, Window
 from include.perf.runs.results_store import REQUESTS_FILE
 
 log = logging.getLogger(__name__)

@@ -17,9 +17,8 @@ from include.perf.catalogue.prometheus_target import ProductionReference, Promet
 from include.perf.catalogue.service import Service
 from include.perf.measure.metrics_source import MetricsSource
 from include.perf.measure.production.buckets import Buckets
-from include.perf.measure.validity import MIN_COVERAGE_RATIO
 from include.perf.model.errors import NoData, PrometheusError, PrometheusUnavailable
-from include.perf.runs.figures import EndpointFigures, Window
+from include.perf.runs.figures import MIN_COVERAGE_RATIO, EndpointFigures, Window
 
 RATE, ERRORS, CPU, LATENCY, MIX = "request rate", "error rate", "CPU", "latency", "mix"
 """The keys of `Observed.missing`."""
