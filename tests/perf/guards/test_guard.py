@@ -429,5 +429,5 @@ def test_queries_about_the_target_are_sent_to_prometheus(platform: Platform) -> 
     query = f"cpu{{{SELECTOR}}}"
     platform.metrics.answers[query] = QueryRejected("parse error")
     with guard_of(platform).watching(run_of(scenario=brief), say_nothing) as watch:
-        assert reason_of(watch) == "CPU cannot be watched: parse error; correct the query (stop_when)"
+        assert reason_of(watch) == "CPU cannot be watched: parse error; correct the query (stop_when, not the target)"
     assert platform.metrics.asked == [(query, START)]

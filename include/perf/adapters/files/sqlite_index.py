@@ -4,7 +4,7 @@ import math
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, make_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, make_dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -19,8 +19,9 @@ from include.perf.runs.results_store import ResultsStore, folder_uri, log_left_o
 from include.perf.runs.run_index import IndexContents, RunEntry, entry_of, is_of_cells
 from include.perf.runs.stage_files import StageFiles
 
-SCHEMA_VERSION = 3
-"""Increase it with every change of the tables, of `RunEntry` and of what `entry_of` returns for a record."""
+SCHEMA_VERSION = 2
+"""Increase it with every change of the tables, of `RunEntry` and of what `entry_of` returns for a record, unless the new
+fields have defaults and no earlier record has anything else."""
 
 TABLES = (
     "CREATE TABLE runs (service, scenario, run_id, started_at REAL, is_rerun, is_measured, dag_id, dag_run_id,"
@@ -46,7 +47,19 @@ COMPARE_ALL_EVERY = timedelta(hours=1)
 T = TypeVar("T")
 
 _ENTRY: TypeAdapter[RunEntry] = TypeAdapter(RunEntry)
-_FIELDS = [(name, kind) for name, kind in get_type_hints(RunEntry, include_extras=True).items() if name != "uri"]
+_KINDS = get_type_hints(RunEntry, include_extras=True)
+
+
+def _stored_field(known: Field[Any]) -> tuple[str, Any] | tuple[str, Any, Any]:
+    """Return a field of an entry with its default, so that entries without it can be read."""
+    if known.default_factory is not MISSING:
+        return known.name, _KINDS[known.name], field(default_factory=known.default_factory)
+    if known.default is not MISSING:
+        return known.name, _KINDS[known.name], known.default
+    return known.name, _KINDS[known.name]
+
+
+_FIELDS = [_stored_field(known) for known in fields(RunEntry) if known.name != "uri"]
 _STORED: TypeAdapter[Any] = TypeAdapter(make_dataclass("_StoredEntry", _FIELDS))
 """An entry without its URI. Parsing it and then adding the URI is faster than adding it to parsed JSON. An entry of an
 earlier version with a value outside its domain counts as damage, so the index is rebuilt from the records."""
