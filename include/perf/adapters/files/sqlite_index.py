@@ -20,8 +20,8 @@ from include.perf.runs.run_index import IndexContents, RunEntry, entry_of, is_of
 from include.perf.runs.stage_files import StageFiles
 
 SCHEMA_VERSION = 2
-"""Increase it with every change of the tables, of `RunEntry` and of what `entry_of` returns for a record, unless the new
-fields have defaults and no earlier record has anything else."""
+"""Increase it with every change of the tables, of `RunEntry` and of what `entry_of` returns for a record, unless new
+fields have defaults that hold for every earlier record."""
 
 TABLES = (
     "CREATE TABLE runs (service, scenario, run_id, started_at REAL, is_rerun, is_measured, dag_id, dag_run_id,"
