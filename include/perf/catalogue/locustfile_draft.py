@@ -35,7 +35,7 @@ class NotTranslatable(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class Untranslated:
     """A part of a locustfile that is not in the draft.
 
     Attributes:
@@ -62,7 +62,7 @@ class LocustfileDraft:
 
     endpoints: Sequence[Mapping[str, Any]]
     host: str | None
-    left_out: Sequence[LeftOut]
+    left_out: Sequence[Untranslated]
 
 
 @dataclass(slots=True)
@@ -74,10 +74,10 @@ class _Task:
 
 @dataclass(slots=True)
 class _Notes:
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[Untranslated] = field(default_factory=list)
 
     def add(self, node: ast.AST, where: str, reason: str) -> None:
-        self.left_out.append(LeftOut(line=getattr(node, "lineno", 0), where=where, reason=reason))
+        self.left_out.append(Untranslated(line=getattr(node, "lineno", 0), where=where, reason=reason))
 
 
 def draft_of(module: ast.Module) -> LocustfileDraft:
@@ -132,7 +132,7 @@ def _tasks_of(user: ast.ClassDef, *, share: Fraction, notes: _Notes) -> Iterator
         try:
             requests = _requests_of(node)
         except NotTranslatable as err:
-            notes.left_out.append(LeftOut(line=err.line, where=where, reason=str(err)))
+            notes.left_out.append(Untranslated(line=err.line, where=where, reason=str(err)))
             continue
         for call in _calls_in(node):
             if any(keyword.arg == "catch_response" for keyword in call.keywords):

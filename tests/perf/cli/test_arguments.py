@@ -60,11 +60,11 @@ def test_the_help_of_no_command_imports_anything_heavy() -> None:
 def test_every_command_is_listed() -> None:
     """Groups of commands have actions."""
     assert {words[0] for words in COMMANDS if words} == {
-        *("alerts", "baselines", "capacity", "check", "compare", "data", "halt"),
+        *("alerts", "baselines", "capacity", "check", "compare", "data", "draft", "halt"),
         *("history", "metrics", "preview", "resume", "rules", "run", "smoke"),
     }
     assert ("baselines", "promote") in COMMANDS
-    assert len(COMMANDS) == 1 + 14 + 6 + 5 + 3 + 3 + 1
+    assert len(COMMANDS) == 1 + 15 + 6 + 5 + 3 + 3 + 1
 
 
 @pytest.mark.parametrize("words", [(), ("baselines",), ("alerts",), ("rules",), ("history",)])
