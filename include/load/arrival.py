@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from include.load.connection import Connection
 from include.load.schedule import Due
+from include.load.tokens import CurrentTokens
 from include.perf.catalogue.expectation import Check
 from include.perf.load.answer_reader import Answer
-from include.perf.load.slots import Moment
+from include.perf.load.slots import Moment, SlotRequests
 
 if TYPE_CHECKING:
     from include.load.drive import Drive
@@ -22,7 +23,9 @@ class Arrival:
     """One request that is due, or one journey; times are in seconds after the start of the schedule.
 
     Attributes:
-        due: of a journey.
+        due: its place in the schedule; ``None`` for a later request of a journey.
+        wire: the bytes of the request, with the values of its own; empty for a journey.
+        released_s, started_s, ended_s: negative until then.
         number: of the arrival, if it is a journey or a part of one.
         part: as in the record.
         judge: takes what is needed of a good answer.
@@ -34,7 +37,7 @@ class Arrival:
     requests: "EndpointRequests | JourneyCarrier"
     wire: bytes
     is_measured: bool
-    released_s: float
+    released_s: float = -1.0
     started_s: float = -1.0
     ended_s: float = -1.0
     user: Any = None
@@ -47,22 +50,13 @@ class Arrival:
     size: int = 0
 
 
-class FilledRequests(Protocol):
-    """Requests that are filled in when they are due."""
-
-    def start(self, started_at: float) -> None:
-        """Set when the schedule starts, in Unix seconds."""
-
-    def wire(self, row: int, moment: Moment) -> bytes:
-        """Return the bytes of a request."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRequests:
     """All requests to one endpoint, as bytes for the wire, and the check of their answers.
 
     Attributes:
-        slots: fills the requests when they are due; ``None`` if nothing of them is filled in.
+        slots: fills the values of the requests' own; ``None`` if they have none.
+        tokens: the current tokens, one of which each request takes when it is sent; ``None`` if they need none.
     """
 
     name: str
@@ -70,12 +64,18 @@ class EndpointRequests:
     weight: int
     wires: Sequence[bytes]
     check: Check
-    slots: FilledRequests | None = None
+    slots: SlotRequests | None = None
+    tokens: CurrentTokens | None = None
 
     def start(self, started_at: float) -> None:
         """Set when the schedule starts, in Unix seconds."""
         if self.slots is not None:
             self.slots.start(started_at)
+
+    def wire(self, moment: Moment) -> bytes:
+        """Return the bytes of a request, still without its token."""
+        row = moment.ordinal % len(self.wires)
+        return self.wires[row] if self.slots is None else self.slots.wire(row, moment)
 
     @property
     def feed_rows(self) -> Mapping[str, int]:

@@ -62,9 +62,8 @@ class Drive:
         log.on_behind = self._stop_at_fault
         self._poller = poller
         weights = [endpoint.weight for endpoint in endpoints]
-        arrivals = schedule(plan.load, weights, worker=worker, workers=plan.workers)
         self._pacer = Pacer(
-            arrivals,
+            map(self._prepared, schedule(plan.load, weights, worker=worker, workers=plan.workers)),
             poller,
             release=self._release,
             on_fault=self._stop_at_fault,
@@ -250,21 +249,28 @@ class Drive:
             error += " (Retry-After)"
         return Outcome(answer.status, len(answer.body), error, example_of(answer.body))
 
-    def _release(self, due: Due, lag_s: float) -> None:
-        if due.is_measured and not self.is_measuring:
+    def _prepared(self, due: Due) -> Arrival:
+        """Prepare an arrival; the pacer asks for some at a time, shortly before they are due."""
+        requests = self._endpoints[due.endpoint]
+        if isinstance(requests, EndpointRequests):
+            return Arrival(due.due_s, requests, requests.wire(due), due.is_measured, due=due)
+        return Arrival(due.due_s, requests, b"", due.is_measured, due=due, number=due.number, part=JOURNEY)
+
+    def _release(self, arrival: Arrival, lag_s: float) -> None:
+        if arrival.is_measured and not self.is_measuring:
             self._begin_measuring()
         self._recent_lags.add(lag_s)
         self.released += 1
-        self._last_due_s = due.due_s
-        self._measured_released += due.is_measured
-        requests = self._endpoints[due.endpoint]
-        if isinstance(requests, EndpointRequests):
-            row = due.ordinal % len(requests.wires)
-            wire = requests.wires[row] if requests.slots is None else requests.slots.wire(row, due)
-            arrival = Arrival(due.due_s, requests, wire, due.is_measured, due.due_s + lag_s)
-        else:
-            arrival = Arrival(due.due_s, requests, b"", due.is_measured, due.due_s + lag_s)
-            arrival.due, arrival.number, arrival.part = due, due.number, JOURNEY
+        self._measured_released += arrival.is_measured
+        self._last_due_s = arrival.due_s
+        arrival.released_s = arrival.due_s + lag_s
+        self._hand_over(arrival)
+
+    def _hand_over(self, arrival: Arrival) -> None:
+        """Give an arrival that is due to an idle user; without one, it waits."""
+        requests = arrival.requests
+        if isinstance(requests, EndpointRequests) and requests.tokens is not None and arrival.due is not None:
+            arrival.wire = requests.tokens.put_into(arrival.wire, arrival.due.number)
         if self._idle:
             self._idle.pop().switch(arrival)
         else:

@@ -47,12 +47,14 @@ class Iteration(Arrival):
     """One iteration that is due; times are in seconds after the start of the schedule.
 
     Attributes:
+        kind: the index of its user class.
         seat: of the user that runs it; ``None`` before it begins.
         task: the task that it runs, for the rows about the iteration itself.
         reported: how many requests it has reported.
         last_s: when the last of them ended.
     """
 
+    kind: int = 0
     seat: "Seat | None" = None
     task: str = ""
     reported: int = 0
@@ -224,21 +226,16 @@ class IterationDrive(Drive):
         if not self._in_flight and not any(self._waiting):
             self._drained.set()
 
-    def _release(self, due: Due, lag_s: float) -> None:
-        if due.is_measured and not self.is_measuring:
-            self._begin_measuring()
-        self._recent_lags.add(lag_s)
-        self.released += 1
-        self._measured_released += due.is_measured
-        self._last_due_s = due.due_s
-        kind = self._endpoints[due.endpoint]
-        iteration = Iteration(due.due_s, kind, b"", due.is_measured, due.due_s + lag_s)
-        idle = self._idle_seats[due.endpoint]
+    def _prepared(self, due: Due) -> Iteration:
+        return Iteration(due.due_s, self._endpoints[due.endpoint], b"", due.is_measured, due=due, kind=due.endpoint)
+
+    def _hand_over(self, iteration: Iteration) -> None:  # type: ignore[override]  # see _prepared
+        idle = self._idle_seats[iteration.kind]
         if idle:
             idle.pop().greenlet.switch(iteration)
         else:
             self._capped += 1
-            self._waiting[due.endpoint].append(iteration)
+            self._waiting[iteration.kind].append(iteration)
 
     def fail(self, greenlet: Any, err: BaseException) -> None:
         """Take in an exception that ended the iteration of a user; it counts as one failed request."""

@@ -57,9 +57,8 @@ class JourneyStep:
 
     def wire(self, moment: StepMoment) -> bytes:
         """Return the bytes of the request."""
-        requests = self.requests
-        row = moment.ordinal % len(requests.wires)
-        return requests.wires[row] if requests.slots is None else requests.slots.wire(row, moment)
+        wire, tokens = self.requests.wire(moment), self.requests.tokens
+        return wire if tokens is None else tokens.put_into(wire, moment.number)
 
     def can_be_sent(self, captured: Captured) -> bool:
         """Whether all variables that it names were captured."""

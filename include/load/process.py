@@ -32,7 +32,7 @@ from include.load.poller import Poller, make_poller
 from include.load.progress import ProgressReport
 from include.load.reuse import ReuseLimits
 from include.load.record import FLUSH_EVERY_S, RequestLog
-from include.load.tokens import PLACE, CurrentTokens, TokenRequests
+from include.load.tokens import PLACE, CurrentTokens
 from include.perf.load.feed import Feed, read_feed
 from include.perf.load.load_plan import GENERATOR_VERSION, LoadPlan
 from include.perf.load.request_bytes import RequestSettings, prepared_bytes
@@ -157,14 +157,14 @@ def _requests_of(order: LoadProcessOrder, feed: Feed, index: int, tokens: Curren
         draw = Draw(seed=plan.load.seed, worker=order.worker, endpoint=index, journey=endpoint.journey)
         values = SlotValues(prepared.slots, feed.rows_of(endpoint), draw)
         slots = SlotRequests(prepared.wires, values, signatures=prepared.signatures)
-    filled = slots if plan.token_header is None else TokenRequests(prepared.wires, slots, tokens)
     return EndpointRequests(
         name=endpoint.name,
         method=endpoint.method,
         weight=endpoint.weight,
         wires=prepared.wires,
         check=plan.check_of(endpoint.name),
-        slots=filled,
+        slots=slots,
+        tokens=None if plan.token_header is None else tokens,
     )
 
 

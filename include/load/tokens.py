@@ -1,11 +1,9 @@
-"""The tokens of a running load: requests take the current ones when they are due.
+"""The tokens of a running load: requests take the current ones when they are sent.
 
 The process that ordered the load fetches and renews them. Here they only arrive, and are put into prepared requests.
 """
 
 from collections.abc import Sequence
-
-from include.perf.load.slots import Moment, SlotRequests
 
 PLACE = "\x00"
 """Stands for the token in a prepared request; neither a path nor a header can have it."""
@@ -35,26 +33,6 @@ class CurrentTokens:
         """Return the token of a request by the number of its arrival: they take turns."""
         return self._encoded[number % len(self._encoded)]
 
-
-class TokenRequests:
-    """The requests of an endpoint, whose token is put in when they are due.
-
-    Args:
-        wires: (rows,) the bytes of each prepared request, with `PLACE` in its head.
-        slots: fills their other slots; ``None`` if they have none.
-    """
-
-    def __init__(self, wires: Sequence[bytes], slots: SlotRequests | None, tokens: CurrentTokens) -> None:
-        self._wires = wires
-        self._slots = slots
-        self._tokens = tokens
-
-    def start(self, started_at: float) -> None:
-        """Set when the schedule starts, in Unix seconds."""
-        if self._slots is not None:
-            self._slots.start(started_at)
-
-    def wire(self, row: int, moment: Moment) -> bytes:
-        """Return the bytes of a request."""
-        wire = self._wires[row] if self._slots is None else self._slots.wire(row, moment)
-        return wire.replace(_PLACE, self._tokens.of(moment.number), 1)
+    def put_into(self, wire: bytes, number: int) -> bytes:
+        """Return a request with its token instead of `PLACE`."""
+        return wire.replace(_PLACE, self.of(number), 1)

@@ -13,6 +13,7 @@ import pytest
 from include.load.connection import ConnectTimeout
 from include.load.pacer import MAX_RELEASES_AT_ONCE
 from include.load.progress import ProgressReport
+from include.load.tokens import CurrentTokens
 from include.perf.catalogue.expectation import Expectation
 from include.perf.model.histogram import Histogram
 from include.perf.runs.figures import COMPLETED
@@ -241,16 +242,21 @@ def test_a_fault_of_the_generator_ends_the_load(start: Start, capfd: pytest.Capt
     assert "Traceback" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("changes", [{"wires": []}, {"tokens": CurrentTokens()}])
 def test_a_fault_of_the_schedule_ends_the_load(
-    time: VirtualTime, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    time: VirtualTime,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    changes: dict[str, Any],
 ) -> None:
-    """A failed alarm would never ring again, so the load would wait forever."""
+    """A failed alarm would never ring again, so the load would wait forever; a request is prepared, then released."""
     plan = plan_of(tmp_path, "http://gateway", max_concurrency=2)
-    requests = [replace(endpoint, wires=[]) for endpoint in requests_of(plan)]
+    requests = [replace(endpoint, **changes) for endpoint in requests_of(plan)]
     load = VirtualLoad(time, plan, requests, lambda _: 0.01)
     load.pass_until(2)
     assert load.summary().ended.startswith("the load generator failed unexpectedly (")
-    assert "Traceback" in capfd.readouterr().err
+    assert "Traceback" in caplog.text + capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
