@@ -1,9 +1,8 @@
 """Alert people to the results of a night: write the alerts into the book first, then deliver the outbox."""
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from urllib.parse import quote
 
 from bellwether.wiring import links_of, run_links, storage
 from include.perf.adapters.wiring.last_catalogue import usable_catalogue
@@ -21,12 +20,9 @@ from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.operations import Operations
 from include.perf.catalogue.reading import read_operations
-from include.perf.model.cell import RunAddress
 from include.perf.model.errors import CatalogueError, DeliveryError, ItemError
 from include.perf.pipeline.planning.overdue import overdue
-from include.perf.runs.dag_run import COMMAND_LINE, DagRunName, DagRunResults, Overdue, results_of
-from include.perf.runs.record import RunRecord
-from include.perf.runs.stage_files import StageFiles
+from include.perf.runs.dag_run import DagRunName, DagRunResults, Overdue, results_at, results_of
 
 SUCCESS = "success"
 ENDED = (SUCCESS, "failed")
@@ -142,22 +138,14 @@ def _write_late_records() -> None:
     Raises:
         StoreError: a store cannot be read now; nothing is reported.
     """
-    store, records = storage().results(), dict[DagRunName, dict[str, RunRecord]]()
-    for path in paths_looked_for(storage().alerts().read()):
-        uri = RunAddress.from_uri(quote(path)).uri_below(store.root_uri)
-        with suppress(ItemError):
-            record = StageFiles(store, uri).read_record()
-            of = record.provenance
-            name = DagRunName(dag_id=of.dag_id or COMMAND_LINE, dag_run_id=of.dag_run_id or record.run_id)
-            records.setdefault(name, {})[uri] = record
-    if not records:
+    late = results_at(storage().results(), paths_looked_for(storage().alerts().read()))
+    if not late:
         return
     catalogue = usable_catalogue(storage)
 
     def write(writer: AlertWriter) -> None:
-        for name, found in records.items():
-            night = DagRunResults(dag_id=name.dag_id, dag_run_id=name.dag_run_id, records=found)
-            _write_results(writer, night, catalogue, links=run_links(name.dag_id, name.dag_run_id))
+        for night in late:
+            _write_results(writer, night, catalogue, links=run_links(night.dag_id, night.dag_run_id))
 
     _write(write)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from include.perf.alerts.alert_writer import AlertWriter
+from include.perf.alerts.alert_writer import AlertWriter, paths_looked_for
 from include.perf.alerts.book import AlertBook, DeliveryPart, Links
 from include.perf.alerts.channels import NoOtherChannels
 from include.perf.alerts.dag_run_alerts import DagRunAlerts
@@ -13,7 +13,7 @@ from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.alerts.slack_messages import SlackWords
 from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.model.errors import DeliveryError
-from include.perf.runs.dag_run import DagRunName, results_of
+from include.perf.runs.dag_run import DagRunName, DagRunResults, results_at, results_of
 from include.perf.runs.record import RunRecord
 from tests.explorer.decisions import Kind, Operation
 from tests.explorer.world import Session
@@ -30,23 +30,50 @@ def alert_night(session: Session, uris: Sequence[str], *, dag_id: str, dag_run_i
     """
     night = results_of(session.results, uris, dag_id=dag_id, dag_run_id=dag_run_id)
 
-    def change(book: AlertBook) -> list[str]:
-        writer = AlertWriter(book=book, now=session.clock())
-        operators = PipelineAlerts(writer=writer, channel=OPERATORS, words=SlackPipelineWords())
+    def write(writer: AlertWriter) -> None:
         dag_runs = DagRunAlerts(writer=writer, channel=OPERATORS, words=SlackPipelineWords())
         if not uris:
             run = DagRunName(dag_id=dag_id, dag_run_id=dag_run_id)
             dag_runs.alert_failed(run, "nothing was planned", links=Links())
         else:
-            news, policy = writer.take_news(night), Policy(channel_of=channel_of)
-            ServiceAlerts(writer=writer, policy=policy, words=SlackWords(), links_of=lambda _: Links()).alert(news)
-            operators.alert(news, links=Links())
+            _write_results(writer, night)
             dag_runs.close(night)
+
+    _write(session, write)
+    deliver(session)
+
+
+def watch(session: Session) -> None:
+    """Write alerts to records that were found late, then deliver the outbox.
+
+    Raises:
+        DeliveryError: a message did not arrive.
+    """
+    late = results_at(session.results, paths_looked_for(session.alerts.read()))
+
+    def write(writer: AlertWriter) -> None:
+        for night in late:
+            _write_results(writer, night)
+
+    if late:
+        _write(session, write)
+    deliver(session)
+
+
+def _write_results(writer: AlertWriter, night: DagRunResults) -> None:
+    news, policy = writer.take_news(night), Policy(channel_of=channel_of)
+    ServiceAlerts(writer=writer, policy=policy, words=SlackWords(), links_of=lambda _: Links()).alert(news)
+    PipelineAlerts(writer=writer, channel=OPERATORS, words=SlackPipelineWords()).alert(news, links=Links())
+
+
+def _write(session: Session, write: Callable[[AlertWriter], None]) -> None:
+    def change(book: AlertBook) -> list[str]:
+        writer = AlertWriter(book=book, now=session.clock())
+        write(writer)
         writer.forget()
         return [entry.id for entry in book.outbox if entry.part is DeliveryPart.MESSAGE]
 
     session.world.written |= dict.fromkeys(session.alerts.update(change))
-    deliver(session)
 
 
 def deliver(session: Session) -> None:

@@ -10,7 +10,7 @@ from include.perf.model.cell import CellName
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.stage_files import StageFiles
 from tests.explorer import invariants
-from tests.explorer.alerting import deliver, problems_of_alerts
+from tests.explorer.alerting import problems_of_alerts, watch
 from tests.explorer.history import Actor, History
 from tests.explorer.simulated_airflow import Acknowledged, DagRun
 from tests.explorer.world import SCENARIOS, SERVICES, Session, World
@@ -65,7 +65,7 @@ class Course:
             self._world.machine.sleep(actor.at_s)
         match actor.does:
             case "deliver":
-                self._world.execute(f"alert_watch {number}", "worker 2", deliver)
+                self._world.execute(f"alert_watch {number}", "worker 2", watch)
             case "night":
                 self._run(number, self._dag_run(number, actor))
             case "promote":
@@ -145,7 +145,7 @@ class Course:
     def _recover(self) -> None:
         """Run a night without faults, and judge everything."""
         self._world.machine.sleep(DAY_S)
-        self._world.execute("alert_watch", "worker 1", deliver)
+        self._world.execute("alert_watch", "worker 1", watch)
         self._world.machine.sleep(DAY_S / 24)
         night = self._dag_run(len(self._history.actors) + 1, self._last)
         night()
@@ -189,8 +189,7 @@ class Course:
 
     def _alerted(self, session: Session) -> Iterator[RunRecord]:
         for dag_run in self.dag_runs:
-            # A report that Airflow gave up may end after the alert, which says that the run could not be judged.
-            for uri in dag_run.reported if dag_run.is_alerted else ():
+            for uri in dag_run.uris if dag_run.is_alerted else ():
                 record = StageFiles(session.results, uri).record.read()
                 if record is not None:
                     yield record

@@ -77,6 +77,11 @@ STAGES |= {"plan_reruns": 2.0, "alert": 4.0, "alert_watch": 4.0, "promote": 4.0,
 """How likely an interruption in a stage is, compared with others: after an early one, little else can go wrong, and
 some stages have few operations, on which much depends."""
 
+LATE_STAGES = {"alert": 0.25, "alert_watch": 0.25, "promote": 1.0, "roll back": 1.0}
+LATE_WEIGHTS = {Kind.READ: 2.0, Kind.MESSAGE: 16.0}
+"""The same for histories whose faults are only where alerts are sent and baselines change. In others, the load and the
+preparation of an alert have so many operations that hardly a fault is left for its message."""
+
 AWAITED = 8.0
 """How likely an interruption is while others wait, compared with other times: delays matter most then."""
 
@@ -158,15 +163,26 @@ class Drawn(Decisions):
         faults: how many interruptions to draw at most, not counting switches.
         steps: about how many operations there will be, by weight.
         switches: the share of operations at which another process continues.
+        is_late: whether only `LATE_STAGES` are interrupted; otherwise a share of all stages.
         share: of the kinds of faults, and of the stages, that a history has.
     """
 
-    def __init__(self, source: random.Random, *, faults: int, steps: int, switches: float, share: float = 0.5) -> None:
+    def __init__(
+        self,
+        source: random.Random,
+        *,
+        faults: int,
+        steps: int,
+        switches: float,
+        is_late: bool = False,
+        share: float = 0.5,
+    ) -> None:
         self.interruptions: list[Interruption] = []
         self._source = source
         self._chance = faults / steps
         self._left = faults
         self._switches = switches
+        self._is_late = is_late
         self._share = share
         self._kinds = frozenset(fault for fault in Fault if source.random() < share)
         self._stages: dict[str, bool] = {}
@@ -197,11 +213,13 @@ class Drawn(Decisions):
 
     def _weight(self, stage: str, operation: Operation) -> float:
         if stage not in self._stages:
-            self._stages[stage] = self._source.random() < self._share
+            self._stages[stage] = stage in LATE_STAGES if self._is_late else self._source.random() < self._share
         if not self._stages[stage]:
             return 0.0
         boundary = (stage, _NAMES.sub("*", operation.what))
         self._seen[boundary] += 1
+        if self._is_late:
+            return LATE_WEIGHTS.get(operation.kind, 1.0) * LATE_STAGES[stage] / self._seen[boundary]
         return WEIGHTS.get(operation.kind, 1.0) * STAGES.get(stage, 1.0) / self._seen[boundary]
 
 

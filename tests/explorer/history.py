@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.explorer.decisions import Decisions, Drawn, Interruption
 from tests.explorer.world import SCENARIOS, SERVICES
@@ -11,6 +11,10 @@ HISTORIES = 50
 """How many histories every run of the tests explores."""
 
 ALL = "all"
+LATE_EVERY = 5
+"""One history in five has its faults only where alerts are sent and baselines change, and begins with something to
+report."""
+
 HALTED_AT_S = (5, 25, 60, 160)
 """Later than a night can begin, which has no load otherwise."""
 
@@ -93,12 +97,13 @@ def drawn(seed: int) -> tuple[History, Decisions]:
             service = focus if focus != ALL else source.choice(tuple(SERVICES))
             at_s = source.choice(HALTED_AT_S if does == "halt" else starts)
             actors.append(Actor(does=does, at_s=at_s, scenario=scenario, service=service))
-    decisions = Drawn(
-        source,
-        faults=source.choice((0, 2, 3, 4, 5, 6, 8)),
-        steps=source.choice((50, 100)),
-        switches=source.choice((0, 0.1, 0.4) if is_rush else (0, 0, 0.02, 0.1)),
-    )
+    faults, steps = source.choice((0, 2, 3, 4, 5, 6, 8)), source.choice((50, 100))
+    switches = source.choice((0, 0.1, 0.4) if is_rush else (0, 0, 0.02, 0.1))
+    is_late = seed % LATE_EVERY == LATE_EVERY - 1
+    if is_late:
+        faults += 2
+        actors[0] = replace(actors[0], is_slow=True)
+    decisions = Drawn(source, faults=faults, steps=steps, switches=switches, is_late=is_late)
     history = History(
         seed=seed,
         in_object_store=source.random() < 0.5,

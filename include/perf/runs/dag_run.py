@@ -1,10 +1,12 @@
 """The results of a DAG run: the records of its runs, and the runs without a record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
+from urllib.parse import quote
 
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import ItemError, NoRecord, NotFinished, StoreError
@@ -143,6 +145,25 @@ def results_of(store: ResultsStore, uris: Sequence[str], *, dag_id: str, dag_run
             "BELLWETHER_RESULTS_URI the same on all machines?"
         )
     return DagRunResults(dag_id=dag_id, dag_run_id=dag_run_id, records=records, missing=tuple(missing))
+
+
+def results_at(store: ResultsStore, paths: Iterable[str]) -> list[DagRunResults]:
+    """Return the records that can be read now at some paths in the results store, by DAG run.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    records: dict[DagRunName, dict[str, RunRecord]] = {}
+    for path in paths:
+        uri = RunAddress.from_uri(quote(path)).uri_below(store.root_uri)
+        with suppress(ItemError):
+            record = StageFiles(store, uri).read_record()
+            of = record.provenance
+            name = DagRunName(dag_id=of.dag_id or COMMAND_LINE, dag_run_id=of.dag_run_id or record.run_id)
+            records.setdefault(name, {})[uri] = record
+    return [
+        DagRunResults(dag_id=name.dag_id, dag_run_id=name.dag_run_id, records=found) for name, found in records.items()
+    ]
 
 
 def _missing_run(files: StageFiles, err: ItemError) -> MissingRun:
