@@ -11,12 +11,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydantic import ValidationError
 
 from benchmarks import target as targets
@@ -33,6 +34,7 @@ from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.generator import LoadOrder, Progress
 from include.perf.load.service_secrets import ServiceSecrets, SigningKey
 from include.perf.load.slots import Slot, marker
+from include.perf.load.staging import prepared
 from include.perf.measure.measurement import measure
 from include.perf.measure.request_rows import read_requests
 from include.perf.measure.validity import load_problems
@@ -148,6 +150,7 @@ def drive(
     generator: LocustGenerator | None = None,
     requests: Feed | None = None,
     signing: Mapping[str, Any] | None = None,
+    endpoints: Sequence[Mapping[str, Any]] | None = None,
 ) -> Outcome:
     """Run one load against a fresh target, and return its figures and the truth.
 
@@ -156,6 +159,7 @@ def drive(
         generator: the default sends from worker processes on this machine.
         requests: by default those of `feed`.
         signing: how the requests are signed; by default they are not.
+        endpoints: entries of the catalogue, whose requests are sent instead.
 
     Raises:
         targets.BenchmarkError: the load left no complete record.
@@ -167,14 +171,13 @@ def drive(
         Watch(others=(target.pid, *others)) as watch,
     ):
         folder = Path(name)
-        (requests or feed()).write(folder / FEED_FILE)
+        entry = service(target.url, signing, endpoints)
+        (requests or (feed_of(entry, load) if endpoints else feed())).write(folder / FEED_FILE)
         try:
             if at_normal_priority:
                 _generate_at_normal_priority(target.url, load, folder, for_s=lives_s)
             else:
-                _generate(
-                    service(target.url, signing), load, folder, generator or LocustGenerator(credentials=_secrets)
-                )
+                _generate(entry, load, folder, generator or LocustGenerator(credentials=_secrets))
             return _outcome(load, folder, target.truth(), watch)
         except LoadError as err:
             raise targets.BenchmarkError(f"{err}; the end of its log: {_end_of_log(folder)}") from err
@@ -277,7 +280,15 @@ class Unwatched:
         return None
 
 
-def service(url: str, signing: Mapping[str, Any] | None = None) -> Service:
+def feed_of(entry: Service, load: LoadProfile) -> Feed:
+    """Return the requests of a catalogue's entry, with as many different ones as `feed` has."""
+    pairs = [f"PAIR_{number:03d}" for number in range(REQUESTS_PER_ENDPOINT)]
+    return prepared(pd.DataFrame({"instrument": pairs}), entry, load)
+
+
+def service(
+    url: str, signing: Mapping[str, Any] | None = None, endpoints: Sequence[Mapping[str, Any]] | None = None
+) -> Service:
     """Return the catalogue's entry of a target."""
     entry = Service(
         name="target",
@@ -287,9 +298,9 @@ def service(url: str, signing: Mapping[str, Any] | None = None) -> Service:
         prometheus=PrometheusTarget(selector='job="target"'),
         endpoints=ENDPOINTS,
     )
-    if signing is None:
-        return entry
-    return Service.model_validate(entry.model_dump() | {"connection": "benchmark", "signing": signing})
+    changes: dict[str, Any] = {} if signing is None else {"connection": "benchmark", "signing": signing}
+    changes |= {} if endpoints is None else {"endpoints": endpoints}
+    return Service.model_validate(entry.model_dump() | changes) if changes else entry
 
 
 def give_up_priority() -> None:

@@ -51,6 +51,7 @@ class Bench:
         note: str = "",
         requests: Feed | None = None,
         signing: Mapping[str, Any] | None = None,
+        endpoints: Sequence[Mapping[str, Any]] | None = None,
         **load: Any,
     ) -> Outcome | None:
         """Run one load of ours; ``None`` when it is refused or leaves no record."""
@@ -59,7 +60,9 @@ class Bench:
         log_progress(f"{OURS} {load['rate_rps']:g}/s for {load['duration_s']} s {note}")
         try:
             profile = bellwether.load_profile(**load)
-            return bellwether.drive(self.program, profile, behaviour, requests=requests, signing=signing)
+            return bellwether.drive(
+                self.program, profile, behaviour, requests=requests, signing=signing, endpoints=endpoints
+            )
         except BenchmarkError as err:
             self.note_failure(f"{load['rate_rps']:g}/s: {err}")
             return None

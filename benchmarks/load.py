@@ -4,8 +4,8 @@ Run from the project's root::
 
     python -m benchmarks.load [SECTION ...] [--quick] [--seconds 30] [--for 3600] [--json FILE]
 
-Sections: rate, stalls, arrivals, ceiling, slots, wakes, workers, memory, ways, validity. The default is all of them,
-one after the other; with ``--quick`` they run at the same time.
+Sections: rate, stalls, arrivals, ceiling, slots, journeys, wakes, workers, memory, ways, validity. The default is all
+of them, one after the other; with ``--quick`` they run at the same time.
 
 Method. The target (`target.c`) is a single-threaded server on the loopback. For every request it logs when the request
 reached this machine (the kernel's time stamp), when it was read, and when its answer was handed to the kernel. It runs
@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks import arrivals, load_sections, stalls, thresholds, wakes, ways
+from benchmarks import arrivals, journeys, load_sections, stalls, thresholds, wakes, ways
 from benchmarks.bench import SHORTEST_S, Bench, log_progress
 from benchmarks.load_sections import described
 from benchmarks.options import notes_of, parse, parser_of
@@ -50,6 +50,7 @@ SECTIONS: dict[str, Callable[[Bench], Table]] = {
     "arrivals": arrivals.arrivals,
     "ceiling": load_sections.ceiling,
     "slots": load_sections.slots,
+    "journeys": journeys.journeys,
     "wakes": wakes.wakes,
     "workers": load_sections.workers,
     "memory": load_sections.memory,

@@ -164,7 +164,7 @@ def slots(bench: Bench) -> Table:
                 duration_s=bench.run_s,
             )
             outcomes[name] += [outcome] if outcome else []
-    medians = {name: _median_cpu(found) for name, found in outcomes.items()}
+    medians = {name: median_cpu(found) for name, found in outcomes.items()}
     rows = [
         {
             "own values per request": name,
@@ -177,7 +177,8 @@ def slots(bench: Bench) -> Table:
     return Table(title="slots: values of the requests' own, and signatures", rows=rows, notes=bench.failure_notes())
 
 
-def _median_cpu(outcomes: Sequence[Outcome]) -> float:
+def median_cpu(outcomes: Sequence[Outcome]) -> float:
+    """Return the median of the CPU seconds per 1,000 requests; NaN without any."""
     used = [outcome.cpu_per_1000_s for outcome in outcomes if outcome.cpu_per_1000_s is not None]
     return float(np.median(used)) if used else np.nan
 

@@ -281,7 +281,7 @@ class Drive:
         self.is_measuring = True
         self._lags, self._recent_lags = Histogram(), Histogram()
         self._capped = 0
-        self._peak = len(self._in_flight)
+        self._peak = len(self._in_flight) + self._thinking.count
         self._processor = ProcessorClock()
 
     def _watch_deadline_of(self, arrival: Arrival) -> None:

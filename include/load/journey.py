@@ -1,8 +1,8 @@
 """Journeys: one user takes the steps of one arrival, one after another.
 
 **Timing.** The first step is due when the journey is. Each later one is due when the answer before it had arrived and
-its user had thought; so is each further try of a repeated step. The latency of a step counts from when it was due, and
-that of the journey from its due time to the end of its last step.
+its user had thought, to the millisecond; so is each further try of a repeated step. The latency of a step counts from
+when it was due, and that of the journey from its due time to the end of its last step.
 
 **Failure.** A step whose answer is wrong, or lacks what must be captured, ends the journey, unless it has
 ``on_failure: continue``. The journey then counts as failed. Its ``finally`` steps follow in any case; a failure of
@@ -28,6 +28,9 @@ from include.perf.load.answer_reader import Answer
 from include.perf.load.captures import AnswerParts, Captured, StepCaptures, forms_of, texts_of
 from include.perf.load.load_plan import STEP, TIMED_OUT
 from include.perf.load.slots import Slot, SlotForm
+
+PAUSE_GRAIN_S = 0.001
+"""Pauses end on full milliseconds of the schedule: waking up for each user alone costs as much as sending a request."""
 
 
 @dataclass(slots=True)
@@ -107,7 +110,9 @@ class JourneyRequests:
             step.requests.start(started_at)
 
     def carry(self, drive: Drive, connection: Connection, arrival: Arrival) -> None:
-        """Carry a journey to its end, in the greenlet of its user."""
+        """Carry a journey to its end, in the greenlet of its user; one that is released too late never begins."""
+        if drive.is_over:
+            return
         running = RunningJourney(self, drive, connection, arrival)
         ending = running.take_steps()
         if ending is not None:
@@ -142,7 +147,7 @@ class RunningJourney:
         due_s, released_s = self._arrival.due_s, self._arrival.released_s
         for step in self._journey.steps:
             if step.step.think_s is not None:
-                due_s += step.step.think_s.draw(self._journey.think)
+                due_s = after_pause(due_s, step.step.think_s.draw(self._journey.think))
             outcome = self._take(step, due_s, released_s)
             if outcome is None:
                 return None
@@ -168,7 +173,7 @@ class RunningJourney:
             outcome = self._send(step, due_s, released_s)
             if outcome is None or outcome.error or not self._is_again or step.step.repeat is None:
                 return outcome
-            due_s, released_s = self._arrival.ended_s + step.step.repeat.every_s, -1.0
+            due_s, released_s = after_pause(self._arrival.ended_s, step.step.repeat.every_s), -1.0
 
     def _send(self, step: JourneyStep, due_s: float, released_s: float) -> Outcome | None:
         self._tries += 1
@@ -207,6 +212,11 @@ class RunningJourney:
                 self._drive.begin_step(0.0)
                 self._step, self._tries = step, 0
                 self._send(step, now_s, now_s)
+
+
+def after_pause(ended_s: float, pause_s: float) -> float:
+    """Return when a pause is over, to the nearest millisecond of the schedule."""
+    return max(ended_s, round((ended_s + pause_s) / PAUSE_GRAIN_S) * PAUSE_GRAIN_S)
 
 
 def _is_captured(slot: Slot) -> bool:

@@ -1,5 +1,6 @@
 """Journeys by real load processes, against a gateway of known truth."""
 
+import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import requests
+import yaml
 
 from include.perf.adapters.generator.locust_generator import LocustGenerator
 from include.perf.catalogue.scenario.load_profile import LoadProfile
@@ -19,14 +22,17 @@ from include.perf.measure.measurement import measure
 from include.perf.measure.request_rows import read_record, read_requests
 from include.perf.measure.validity import load_problems
 from include.perf.runs.results_store import FEED_FILE, REQUESTS_FILE
+from tests.demo_services import demo_service
 from tests.fakes.small_catalogue import write_csv
 from tests.order_gateway import LIFE_CYCLE, OrderGateway
 from tests.perf.adapters.generator.test_locust_stops import NOISE, Stop
-from tests.real_loads import Onlooker, loads_of, order_for, service_at
+from tests.real_loads import Onlooker, loads_of, order_for, service_at, summary_in
 
 pytestmark = pytest.mark.integration
 
 LOAD = LoadProfile(rate_rps=40, duration_s=10, warmup_s=0, max_concurrency=200)
+GENTLE = LOAD.model_copy(update={"rate_rps": 10.0})
+ROOT = Path(__file__).parents[4]
 DUE = 400  # 40/s × 10 s
 STOPPED_WITHIN_S = 5.0
 
@@ -61,24 +67,24 @@ def test_journeys_follow_the_schedule_while_the_service_stalls(tmp_path: Path) -
     figures = measure(tmp_path / "run")
     assert [problem for problem in load_problems(LOAD, figures) if not problem.startswith(NOISE)] == []
 
-    requests, journeys = read_record(tmp_path / "run" / REQUESTS_FILE)
+    rows, journeys = read_record(tmp_path / "run" / REQUESTS_FILE)
     (life,) = figures.journeys
     assert (life.name, life.due, life.abandoned) == ("life", DUE, 0)
     assert len(journeys) == DUE
-    assert figures.due == len(requests) == len(gateway.served)
+    assert figures.due == len(rows) == len(gateway.served)
     gaps = journeys["due_at"].sort_values().diff().dropna()
     assert gaps.to_numpy() == pytest.approx(1 / 40, abs=1e-5)
 
     truth = Counter(line.split("/")[1].split(" ")[0] for line, _, _ in gateway.served)
-    names = Counter(requests["endpoint"])
+    names = Counter(rows["endpoint"])
     assert names["life/quote"] == names["life/place"] == names["life/cancel"] == DUE
     assert truth["quotes"] == DUE
     begins, ends = gateway.stall
     for name, least in (("life/quote", 20), ("life/place", 5), ("life/poll", 1)):
-        inside = requests[
-            (requests["endpoint"] == name)
-            & requests["due_at"].between(begins + 0.02, ends - 0.02)
-            & (requests["service_time_s"] > 0.05)
+        inside = rows[
+            (rows["endpoint"] == name)
+            & rows["due_at"].between(begins + 0.02, ends - 0.02)
+            & (rows["service_time_s"] > 0.05)
         ]
         assert len(inside) >= least, name
         assert (inside["due_at"] + inside["latency_s"]).to_numpy() == pytest.approx(ends, abs=0.1)
@@ -100,8 +106,10 @@ def test_each_row_has_its_journey_and_its_step(tmp_path: Path) -> None:
         assert names[-1] == "cancel"
         ends = (steps["due_at"] + steps["latency_s"]).to_numpy()
         pauses = steps["due_at"].to_numpy()[1:] - ends[:-1]
-        assert pauses[:2] == pytest.approx([0.2, 0.05], abs=2e-5)
-        assert pauses[2:-1] == pytest.approx([0.05] * (len(names) - 4), abs=2e-5)
+        assert pauses[:2] == pytest.approx([0.2, 0.05], abs=0.00051)  # to the nearest millisecond of the schedule
+        assert pauses[2:-1] == pytest.approx([0.05] * (len(names) - 4), abs=0.00051)
+        grid = (steps["due_at"].to_numpy()[1:-1] - summary_in(tmp_path / "run").started_at) * 1000
+        assert grid == pytest.approx(grid.round(), abs=0.002)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -129,3 +137,29 @@ def test_without_finally_the_orders_of_a_stopped_load_stay_open(tmp_path: Path) 
     with gateway.serve() as server:
         run(tmp_path / "run", server.url, Stop(after_s=2.0), endpoints=endpoints)
         assert len(gateway.open) == gateway.placed > 40
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "steps"),
+    [
+        (0, "trading-gateway-service", {"login", "quote", "place", "poll", "cancel"}),
+        (1, "ml-integration-service", {"lookup", "prediction"}),
+    ],
+)
+def test_the_examples_of_the_documentation(tmp_path: Path, number: int, name: str, steps: set[str]) -> None:
+    """Against the services of the demo: every journey reaches its end, and no order stays open."""
+    text = (ROOT / "docs" / "journeys.md").read_text(encoding="utf-8")
+    entry = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[number])
+    with demo_service(name) as demo:
+        run(tmp_path / "run", demo.url, Onlooker(), load=GENTLE, endpoints=entry["endpoints"])
+        if name == "trading-gateway-service":
+            assert requests.get(f"{demo.url}/api/v1/open-orders", timeout=5).json() == {"open_orders": 0}
+    figures = measure(tmp_path / "run")
+    (journey,) = figures.journeys
+    assert (journey.abandoned, figures.failed) == (0, 0), figures.errors
+    named = {endpoint.name.removeprefix(f"{journey.name}/") for endpoint in figures.endpoints}
+    assert steps <= named
+    if name == "trading-gateway-service":
+        dues = {endpoint.name: endpoint.due for endpoint in figures.endpoints}
+        assert dues["order-life/poll"] >= 2 * journey.due  # an order works for 200 ms
+        assert dues["order-life/cancel"] == journey.due
