@@ -157,6 +157,18 @@ class Gateway:
             executions=own,
         )
 
+    def cancel(self, order_id: str) -> bool:
+        """Take what remains of an order out of its book; return whether it rested there."""
+        market, entry = self._resting.pop(order_id, (None, None))
+        if market is None or entry is None or not entry.remaining:
+            return False
+        market.book.cancel(entry)
+        return True
+
+    def rests(self, order_id: str) -> bool:
+        """Whether an order rests in its book."""
+        return order_id in self._resting
+
     def positions(self, names: Sequence[InstrumentName]) -> Iterator[tuple[Instrument, Position, float]]:
         """Yield (instrument, position, current mid price) of instruments ever traded among `names`."""
         now_s = self._clock()

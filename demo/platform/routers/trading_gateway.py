@@ -30,11 +30,14 @@ class OrderRequest(BaseModel):
     price: Annotated[float | None, Field(gt=0, le=100_000, description="Limit; a market order ignores it")] = None
     time_in_force: TimeInForce = TimeInForce.GTC
     client_order_id: ClientOrderId | None = None
+    fill_after_ms: Annotated[int, Field(ge=0, le=5_000, description="How long the order works before it matches")] = 0
 
     @model_validator(mode="after")
     def _check_price(self) -> Self:
         if self.order_type is OrderType.LIMIT and self.price is None:
             raise ValueError("a limit order must have a price")
+        if self.fill_after_ms and self.client_order_id is None:
+            raise ValueError("an order that works for a while must have a client_order_id, by which it is found")
         return self
 
     def order(self) -> ClientOrder:
@@ -52,6 +55,16 @@ class OrderQuery(BaseModel):
     """Which order."""
 
     client_order_id: ClientOrderId
+
+
+class Cancellation(BaseModel):
+    """Which order to cancel."""
+
+    client_order_id: ClientOrderId
+
+
+class Nothing(BaseModel):
+    """A query without fields."""
 
 
 class PositionsQuery(BaseModel):
@@ -86,15 +99,27 @@ class _TradingGateway:
         self._clock = clock
         self._gateway = Gateway(clock)
         self._by_client_id: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._working: dict[str, tuple[float, OrderRequest]] = {}
 
     async def orders(self, request: OrderRequest) -> JsonResponse:
         """Place an order; it matches at once, and what remains rests or is cancelled.
 
-        An order with the client's id of an earlier one is refused.
+        An order with the client's id of an earlier one is refused. One with ``fill_after_ms`` is accepted (202) and
+        works for so long before it matches.
         """
         client_id = request.client_order_id
         if client_id is not None and client_id in self._by_client_id:
             raise HTTPException(409, f"client_order_id {client_id!r} was used before; each order needs its own")
+        if client_id is not None and request.fill_after_ms:
+            self._working[client_id] = self._clock() + request.fill_after_ms / 1000, request
+            working = {"instrument": request.instrument, "side": request.side, "status": "working"}
+            self._remember(client_id, working)
+            return JsonResponse({"client_order_id": client_id, **working}, status_code=202)
+        return JsonResponse(self._placed(request))
+
+    def _placed(self, request: OrderRequest) -> dict[str, Any]:
+        """Match an order, and return what became of it."""
+        client_id = request.client_order_id
         outcome = self._gateway.place(request.order())
         average = outcome.average_price
         placed = {
@@ -108,19 +133,43 @@ class _TradingGateway:
         }
         if client_id is not None:
             self._remember(client_id, placed)
-        return JsonResponse({**placed, "executions": [_execution(e) for e in outcome.executions]})
+        return {**placed, "executions": [_execution(e) for e in outcome.executions]}
 
     async def order(self, query: Annotated[OrderQuery, Query()]) -> JsonResponse:
-        """Return what became of an order when it was placed, by the client's id."""
-        placed = self._by_client_id.get(query.client_order_id)
+        """Return what became of an order when it matched or was cancelled, by the client's id."""
+        return JsonResponse({"client_order_id": query.client_order_id, **self._state_of(query.client_order_id)})
+
+    async def cancellations(self, request: Cancellation) -> JsonResponse:
+        """Cancel what is left of an order; one that has traded in full stays as it is."""
+        client_id = request.client_order_id
+        state = self._state_of(client_id)
+        was_working = self._working.pop(client_id, None) is not None
+        if was_working or self._gateway.cancel(state.get("order_id", "")):
+            state = {**state, "status": "cancelled"}
+            self._remember(client_id, state)
+        return JsonResponse({"client_order_id": client_id, **state})
+
+    async def open_orders(self, _: Annotated[Nothing, Query()]) -> JsonResponse:
+        """Count the orders with a client's id that work or rest: those that clients left behind."""
+        resting = sum(self._gateway.rests(placed.get("order_id", "")) for placed in self._by_client_id.values())
+        return JsonResponse({"open_orders": len(self._working) + resting})
+
+    def _state_of(self, client_id: str) -> dict[str, Any]:
+        """Return what is known of an order; one that has worked for long enough matches now."""
+        due_s, request = self._working.get(client_id, (0.0, None))
+        if request is not None and self._clock() >= due_s:
+            del self._working[client_id]
+            self._placed(request)
+        placed = self._by_client_id.get(client_id)
         if placed is None:
-            raise HTTPException(404, f"there is no order with client_order_id {query.client_order_id!r}")
-        return JsonResponse({"client_order_id": query.client_order_id, **placed})
+            raise HTTPException(404, f"there is no order with client_order_id {client_id!r}")
+        return placed
 
     def _remember(self, client_id: str, placed: dict[str, Any]) -> None:
         self._by_client_id[client_id] = placed
         if len(self._by_client_id) > MAX_CLIENT_IDS:
-            self._by_client_id.popitem(last=False)
+            oldest, _ = self._by_client_id.popitem(last=False)
+            self._working.pop(oldest, None)
 
     async def positions(self, query: Annotated[PositionsQuery, Query()]) -> JsonResponse:
         """List the account's positions with their profit in the quote currency."""
@@ -172,6 +221,8 @@ def endpoints(clock: Clock) -> Sequence[ApiEndpoint]:
     return (
         ApiEndpoint(method="POST", path="/api/v1/orders", handler=service.orders),
         ApiEndpoint(method="GET", path="/api/v1/orders/{client_order_id}", handler=service.order),
+        ApiEndpoint(method="POST", path="/api/v1/cancellations", handler=service.cancellations),
+        ApiEndpoint(method="GET", path="/api/v1/open-orders", handler=service.open_orders),
         ApiEndpoint(method="GET", path="/api/v1/positions", handler=service.positions),
         ApiEndpoint(method="GET", path="/api/v1/executions", handler=service.executions),
         ApiEndpoint(method="GET", path="/api/v1/market-data", handler=service.market_data),

@@ -73,7 +73,11 @@ ENDPOINTS: list[tuple[str, str, str, dict[str, Any], str]] = [
         "checksum",
     ),
 ]
-OF_CLIENTS = {("trading-gateway-service", "GET", "/api/v1/orders/{client_order_id}")} | {
+OF_CLIENTS = {
+    ("trading-gateway-service", "GET", "/api/v1/orders/{client_order_id}"),
+    ("trading-gateway-service", "POST", "/api/v1/cancellations"),
+    ("trading-gateway-service", "GET", "/api/v1/open-orders"),
+} | {
     (service, *route)
     for service in SERVICES
     for route in (("GET", "/api/v1/signed"), ("POST", "/api/v1/signed"), ("GET", "/api/v1/account"))
@@ -127,6 +131,40 @@ def test_a_client_order_id_is_used_once(start: Callable[..., Any]) -> None:
     for status in ("200", "404"):
         path = "/api/v1/orders/{client_order_id}"
         assert service.metric("http_requests_total", endpoint=path, method="GET", status=status) == 1
+
+
+def test_an_order_works_for_a_while_and_can_be_cancelled(start: Callable[..., Any], clock: Any) -> None:
+    """Two orders work for 200 ms and 5 s: the first matches when it is looked at then, the second is cancelled."""
+    service = start("trading-gateway-service")
+    order = {"instrument": "EUR_USD", "order_type": "market", "side": "buy", "quantity": 100}
+
+    def open_orders() -> Any:
+        return service.ask("GET", "/api/v1/open-orders").json()["open_orders"]
+
+    for name, for_ms in (("b-1", 200), ("b-2", 5_000)):
+        body = order | {"client_order_id": name, "fill_after_ms": for_ms}
+        accepted = service.ask("POST", "/api/v1/orders", json=body)
+        assert (accepted.status_code, accepted.json()["status"]) == (202, "working")
+    assert (service.ask("GET", "/api/v1/orders/b-1").json()["status"], open_orders()) == ("working", 2)
+    clock.now_s += 0.2
+    assert service.ask("GET", "/api/v1/orders/b-1").json()["status"] == "filled"
+    for name, status in (("b-1", "filled"), ("b-2", "cancelled")):
+        cancelled = service.ask("POST", "/api/v1/cancellations", json={"client_order_id": name})
+        assert cancelled.json()["status"] == status
+    clock.now_s += 60
+    assert (service.ask("GET", "/api/v1/orders/b-2").json()["status"], open_orders()) == ("cancelled", 0)
+
+
+def test_a_resting_order_is_open_until_it_is_cancelled(start: Callable[..., Any]) -> None:
+    """Its limit is far from the market."""
+    service = start("trading-gateway-service")
+    order = {"instrument": "EUR_USD", "order_type": "limit", "side": "buy", "quantity": 100, "price": 0.5}
+    placed = service.ask("POST", "/api/v1/orders", json=order | {"client_order_id": "c-1"}).json()
+    assert placed["status"] == "resting"
+    assert service.ask("GET", "/api/v1/open-orders").json() == {"open_orders": 1}
+    cancelled = service.ask("POST", "/api/v1/cancellations", json={"client_order_id": "c-1"}).json()
+    assert (cancelled["status"], cancelled["order_id"]) == ("cancelled", placed["order_id"])
+    assert service.ask("GET", "/api/v1/open-orders").json() == {"open_orders": 0}
 
 
 def test_openapi_documents_query_and_body(start: Callable[..., Any]) -> None:

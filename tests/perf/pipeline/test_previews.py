@@ -251,3 +251,19 @@ def test_a_refused_load_does_not_hide_the_others(platform: Platform) -> None:
     assert (good.refused, good.addresses) == ((), ("10.0.0.7",))
     assert len(refused.refused) == 1
     assert refused.requests == good.requests
+
+
+def test_the_steps_of_a_journey_are_shown_with_the_names_of_captured_variables(platform: Platform) -> None:
+    """Each is sent once a journey; its values are not known yet."""
+    quote = {"name": "quote", "method": "GET", "path": "/quotes", "capture": {"quote_id": {"json": "id"}}}
+    place = {"name": "place", "method": "POST", "path": "/orders/$quote_id", "body": {"id": "$quote_id", "n": 1}}
+    life = {"name": "life", "steps": [quote, place]}
+    platform.catalogue = replace(platform.catalogue, services={"orders-service": small_service(endpoints=[life])})
+    (load,) = previewed(platform)
+    assert load.refused == ()
+    assert [(endpoint.name, endpoint.requests) for endpoint in load.endpoints] == [
+        ("life/quote", 600),
+        ("life/place", 600),
+    ]
+    assert load.endpoints[1].example == ("/orders/<quote_id>", '{"id":"<quote_id>","n":1}')
+    assert load.requests == 1200

@@ -10,7 +10,7 @@ from include.perf.model.metric import METRICS
 from include.perf.model.numbers import format_value
 from include.perf.reporting import markdown_text
 from include.perf.reporting.report import run_document
-from include.perf.runs.figures import ErrorGroup, Stall
+from include.perf.runs.figures import ErrorGroup, JourneyFigures, Stall
 from include.perf.runs.phrases import finding, headline, is_compared
 from include.perf.runs.record import RunRecord, Severity, Shift, Verdict
 from tests.golden_files import assert_golden
@@ -410,3 +410,28 @@ def _rows(text: str, first_column: str) -> list[list[str]]:
         cells = line.replace(r"\|", "\0").strip("|").split("|")
         rows.append([cell.strip() for cell in cells])
     return rows
+
+
+def test_journeys_have_a_table_of_their_own_with_the_reasons_of_those_that_were_abandoned() -> None:
+    """Their steps stay in the table of endpoints; a record without journeys has no such section."""
+    life = JourneyFigures(
+        name="life",
+        due=2_000,
+        abandoned=25,
+        latency_p50=1.25,
+        latency_p95=2.5,
+        latency_p99=None,
+        reasons={"timeout": 5, "abandoned at life/place": 20},
+    )
+    text = render_report(replace(run_record(), journeys=(life,)), {})
+    (row,) = [line for line in text.splitlines() if line.startswith("| life ")]
+    assert [cell.strip() for cell in row.strip("|").split("|")] == [
+        "life",
+        "2 000",
+        "25 (1.25 %)",
+        "1250 ms",
+        "2500 ms",
+        "–",
+    ]
+    assert "- 20 × life: abandoned at life/place\n- 5 × life: timeout\n" in text
+    assert "Journey" not in render_report(run_record(), {})
