@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
+from include.perf.load.load_plan import JOURNEY_COLUMNS, REQUEST_COLUMNS, GeneratorLog
 from include.perf.model.errors import LoadError
 from include.perf.model.file_reader import open_item, read_item, regular_file
 from include.perf.model.file_writer import write_atomically
@@ -74,7 +74,7 @@ def join(folder: Path, *, workers: int, hosts: Sequence[str] = ()) -> None:
             try:
                 # the header is in the file of the first worker
                 if present[0] is not parts[0] or not any(complete_lines(present[0].requests)):
-                    record.write(gzip.compress((",".join(REQUEST_COLUMNS) + "\n").encode(), mtime=0))
+                    record.write(gzip.compress(_header(parts), mtime=0))
                 for part in present:
                     _append(part.requests, record)
             except zlib.error as err:
@@ -85,6 +85,14 @@ def join(folder: Path, *, workers: int, hosts: Sequence[str] = ()) -> None:
     for part in parts:
         part.requests.unlink(missing_ok=True)
         part.summary.unlink(missing_ok=True)
+
+
+def _header(parts: Sequence[Part]) -> bytes:
+    """Return the header of rows that lack it: those of a load with journeys have more fields."""
+    pieces = (piece for part in parts if part.requests.exists() for piece in complete_lines(part.requests))
+    fields = next(pieces, b"").partition(b"\n")[0].count(b",") + 1
+    further = JOURNEY_COLUMNS if fields > len(REQUEST_COLUMNS) else ()
+    return ",".join((*REQUEST_COLUMNS, *further)).encode() + b"\n"
 
 
 def _log_of(part: Part) -> GeneratorLog | None:

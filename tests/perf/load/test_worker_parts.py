@@ -12,7 +12,7 @@ import pytest
 
 from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
 from include.perf.load.worker_parts import MAX_LINE_BYTES, complete_lines, forget, join, joined, part_of
-from include.perf.measure.request_rows import read_requests
+from include.perf.measure.request_rows import read_record, read_requests
 from include.perf.model.errors import LoadError, StoreError
 from include.perf.model.json_files import from_json, to_json
 from tests.fakes.generator import counts_of
@@ -329,3 +329,13 @@ def test_damaged_rows_of_a_worker_are_an_error_of_the_load(tmp_path: Path, conte
     write_part(tmp_path, 1, content, log_of())
     with pytest.raises(LoadError, match="the rows of a worker are damaged"):
         join(tmp_path, workers=2)
+
+
+@pytest.mark.parametrize("part", ["step", "journey"])
+def test_rows_of_journeys_get_their_header_when_the_first_worker_is_lost(tmp_path: Path, part: str) -> None:
+    """They have two fields more than others."""
+    row = f"{START:.6f},measured,life/quote,200,0.000000,0.000000,0.010000,0.010000,2,,1,{part}"
+    write_part(tmp_path, 1, compressed([row]), log_of())
+    join(tmp_path, workers=2)
+    rows = read_record(tmp_path / "requests.csv.gz")
+    assert (len(rows.requests), len(rows.journeys)) == ((1, 0) if part == "step" else (0, 1))

@@ -3,6 +3,7 @@
 import re
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from include.perf.measure.request_rows import read_record, read_requests
 from include.perf.measure.validity import load_problems
 from include.perf.runs.results_store import FEED_FILE, REQUESTS_FILE
 from tests.demo_services import demo_service
+from tests.distributed_loads import Pool
 from tests.fakes.small_catalogue import write_csv
 from tests.order_gateway import LIFE_CYCLE, OrderGateway
 from tests.perf.adapters.generator.test_locust_stops import NOISE, Stop
@@ -128,6 +130,29 @@ def test_a_load_that_is_stopped_leaves_no_order_open(tmp_path: Path, workers: in
     (life,) = figures.journeys
     assert life.abandoned > 0
     assert life.reasons == {"unfinished": life.abandoned}
+
+
+def test_workers_on_other_machines_take_journeys_and_clean_up(tmp_path: Path) -> None:
+    """Two of them share the arrivals; when the load is stopped, no order stays open."""
+    gateway, stop = OrderGateway(place_s=0.1), Stop(after_s=3.0)
+    load = LOAD.model_copy(update={"duration_s": 60})
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with gateway.serve() as server, ExitStack() as running:
+        service = service_at(server.url, endpoints=[LIFE_CYCLE])
+        build_feed(write_csv(tmp_path / "data.csv"), service, load).write(folder / FEED_FILE)
+        pool = Pool(folder=tmp_path, running=running)
+        for _ in range(2):
+            pool.start()
+        pool.drive(folder, server.url, load=load, workers=2, watch=stop, endpoints=[LIFE_CYCLE])
+        assert stop.at is not None
+        assert gateway.placed > 80
+        assert gateway.open == set()
+        assert max(came for _, came, _ in gateway.served) - stop.at <= STOPPED_WITHIN_S
+    figures = measure(folder)
+    (life,) = figures.journeys
+    assert life.due == figures.measured_arrivals == figures.arrivals
+    assert 0 < life.abandoned < life.due
 
 
 def test_without_finally_the_orders_of_a_stopped_load_stay_open(tmp_path: Path) -> None:
