@@ -37,6 +37,7 @@ class Trial:
         target_cores: the CPU demand of the answering process; ``None`` for a service.
         hosts: the machines of the workers; empty if all ran on this one.
         problems: why the rate did not hold; empty if it did.
+        requests_per_arrival: what a journey counts as; 1 without journeys.
     """
 
     rate_rps: float
@@ -48,6 +49,7 @@ class Trial:
     target_cores: float | None
     problems: tuple[str, ...]
     hosts: tuple[str, ...] = ()
+    requests_per_arrival: float = 1.0
 
     @property
     def holds(self) -> bool:
@@ -85,8 +87,11 @@ class Capacity:
 
     @property
     def worker_rps(self) -> float | None:
-        """What one worker held, in two digits."""
-        return None if self.best is None else two_digits(self.best.rate_rps / self.best.workers, round_down=True)
+        """How many requests per second one worker held, in two digits."""
+        if self.best is None:
+            return None
+        requests_rps = self.best.rate_rps * self.best.requests_per_arrival
+        return two_digits(requests_rps / self.best.workers, round_down=True)
 
     @property
     def is_targets_limit(self) -> bool:

@@ -177,7 +177,8 @@ class CapacityTrials:
                 self.outside.generator.run(order, watch=watch)
             cores = aim.cores()
             guard.check_halt()
-            return _judged(load, measure(folder), target_cores=cores)
+            trial = _judged(load, measure(folder), target_cores=cores)
+            return replace(trial, requests_per_arrival=run.service.requests_per_arrival)
 
 
 def _judged(load: LoadProfile, figures: LoadFigures, *, target_cores: float | None) -> Trial:

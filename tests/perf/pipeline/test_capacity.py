@@ -128,3 +128,9 @@ def test_the_hosts_of_the_workers_are_reported() -> None:
 def test_rates_have_two_digits(rate_rps: float, rounded: float, down: float) -> None:
     """That is the precision of the measurement."""
     assert (two_digits(rate_rps), two_digits(rate_rps, round_down=True)) == (rounded, down)
+
+
+def test_a_worker_holds_requests_of_which_a_journey_has_several() -> None:
+    """500 journeys/s of four requests, by two workers: 1,000 requests/s each."""
+    held = replace(trial(500, workers=2), requests_per_arrival=4.0)
+    assert Capacity(trials=(held,), most_rps=500, service="orders-service").worker_rps == 1_000
