@@ -59,7 +59,8 @@ class FakeGenerator:
         if self.problem is not None:
             raise self.problem
         begin = self.clock().timestamp()
-        rows = list(self._rows(load, [endpoint.name for endpoint in service.endpoints], begin=begin))
+        names = [endpoint.name for endpoint in service.endpoints] or ["GET quote"]
+        rows = list(self._rows(load, names, begin=begin))
         write_rows(folder, rows)
         if not self.is_killed:
             write_log(folder, load, begin=begin, arrivals=len(rows), **self.log_changes)

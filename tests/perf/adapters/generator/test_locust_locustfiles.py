@@ -23,7 +23,7 @@ from include.perf.runs.figures import LoadFigures
 from include.perf.runs.results_store import FEED_FILE, LOCUSTFILE_FILE
 from tests.distributed_loads import Pool
 from tests.real_loads import LOAD, Onlooker, loads_of, order_for, rows_in, service_at
-from tests.socket_servers import SocketServer, Talk, answer
+from tests.socket_servers import SocketServer, Talk, answer, eventually, python
 
 pytestmark = pytest.mark.integration
 
@@ -454,3 +454,36 @@ def test_workers_on_other_machines_get_the_files_over_the_channel(tmp_path: Path
     assert served.requests == Counter({"GET /of/anna": 200})
     assert set(served.keys) == {SECRET}
     assert left == []
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from include.perf.adapters.generator.locust_generator import LocustGenerator
+from include.perf.load.service_secrets import ServiceSecrets
+from tests.real_loads import LOAD, Onlooker, order_for, service_at
+
+folder, code, url = sys.argv[1:]
+service = service_at(url, endpoints=[], locustfile={"file": code})
+load = LOAD.model_copy(update={"duration_s": 60, "max_concurrency": 5})
+LocustGenerator(credentials=lambda _: ServiceSecrets()).run(order_for(service, load, Path(folder)), watch=Onlooker())
+"""
+
+
+def test_code_that_never_comes_back_does_not_outlive_its_parent(tmp_path: Path, gateway: tuple[Gateway, str]) -> None:
+    """Its process cannot see that the pipe is closed, so the kernel ends it."""
+    code = tmp_path / "locustfiles" / "forever.py"
+    code.parent.mkdir()
+    code.write_text(
+        f"{HEAD}    @task\n    def forever(self):\n        self.client.get('/begun')\n        while True: pass\n",
+        encoding="utf-8",
+    )
+    run = tmp_path / "run"
+    run.mkdir()
+    Feed(endpoints=(), requests=()).write(run / FEED_FILE)
+    bundle_of(Locustfile(file=code)).write(run / LOCUSTFILE_FILE)
+    with python("-c", ALONE, str(run), str(code), gateway[1]) as parent:
+        eventually(lambda: gateway[0].requests["GET /begun"] > 0, within_s=60)
+        parent.kill()
+        parent.wait()
+    eventually(lambda: loads_of(run) == [], within_s=30)
