@@ -333,7 +333,7 @@ class IterationDrive(Drive):
         seat = iteration.seat
         if seat is not None:
             seat.iteration, seat.is_stray = None, True
-            seat.greenlet.kill(IterationTimeout, block=False)
+            seat.greenlet.kill(IterationTimeout(f"it took longer than {self._plan.timeout_s:g} s"), block=False)
             gevent.spawn_later(STRAY_S, self._stop_if_stray, seat)
 
     def _stop_if_stray(self, seat: Seat) -> None:

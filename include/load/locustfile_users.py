@@ -96,20 +96,28 @@ class LocustfileUsers:
         _redirect_logging()
         atexit.register(self._output.end)
         gevent.spawn(self._write_output)
-        self._path = _unpacked(order.plan, scratch)
-        _look_up_timers()
-        self._guard.arm()
-        self._classes = _classes_of(self._path, order.plan.locustfile)
-        if self._guard.breach is not None:
-            raise SystemExit(self._guard.breach)
-        _end_if_it_hangs()
-        self._environment = _environment_of(order.plan, order.plan.locustfile, self._classes)
+        try:
+            self._environment = self._loaded(order.plan, order.plan.locustfile, scratch)
+        except SystemExit:
+            self._output.end()  # so that the reason is the last line
+            raise
         self._classes = list(self._environment.user_classes)
         self._shares = _shares_of(self._classes)
         self._drive: IterationDrive | None = None
         self._users: list[User] = []
         self._problem: str | None = None
         self._stopping = False
+
+    def _loaded(self, plan: LoadPlan, chosen: Locustfile, scratch: Path) -> Environment:
+        """Load the code under the guard, and return Locust's environment with its user classes."""
+        path = _unpacked(plan, scratch)
+        _look_up_timers()
+        self._guard.arm()
+        classes = _classes_of(path, chosen)
+        if self._guard.breach is not None:
+            raise SystemExit(self._guard.breach)
+        _end_if_it_hangs()
+        return _environment_of(plan, chosen, classes)
 
     def _mask_of(self, order: LoadProcessOrder) -> Callable[[], Mask]:
         masks: dict[tuple[str, ...], Mask] = {}
@@ -155,17 +163,20 @@ class LocustfileUsers:
             if self._problem or not left:
                 ready.set()
 
+        count = left
         for kind, number in enumerate(waiting):
             for _ in range(number):
                 runner.user_greenlets.spawn(self._live, kind, at_once, is_ready)
+        EVENTS.spawning_complete.fire(user_count=count)
         is_in_time = ready.wait(timeout=ON_START_S)
         problem = self._guard.breach or self._problem
         if problem is None and not is_in_time:
             problem = (
-                f"on_start of {sum(waiting)} users took longer than {ON_START_S:g} s; make it shorter, or set a lower "
+                f"on_start of {count} users took longer than {ON_START_S:g} s; make it shorter, or set a lower "
                 "max_concurrency in the scenario"
             )
         if problem is not None:
+            self._output.end()  # so that the reason is the last line
             raise SystemExit(problem)
         gevent.sleep(0)
         return drive
@@ -175,10 +186,14 @@ class LocustfileUsers:
         assert self._drive is not None  # noqa: S101 - set before users start
         try:
             with at_once:
+                if self._problem is not None:
+                    return
                 user = self._begin(kind)
         except (Exception, GreenletExit) as err:
-            is_ready(f"on_start of {self._classes[kind].__name__} failed with {type(err).__name__}: {err}")
-            raise
+            if self._problem is None:
+                log.error("a user cannot start", exc_info=err)
+            is_ready(f"{self._classes[kind].__name__} cannot start: {type(err).__name__}: {err}")
+            return
         is_ready(None)
         while self._run(user):
             self._drive.counts.replaced += 1

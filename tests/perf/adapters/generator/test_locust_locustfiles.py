@@ -400,7 +400,7 @@ def test_code_sees_no_secret_but_its_headers_and_shows_none(tmp_path: Path, gate
         ("from locust import HttpUser\n", "has no user class; its user classes: none"),
         (
             f"{HEAD}    def on_start(self):\n        raise RuntimeError('no login')\n    @task\n    def t(self): ...\n",
-            "on_start of Trader failed with RuntimeError: no login",
+            "Trader cannot start: RuntimeError: no login",
         ),
         (
             "import socket\nsocket.create_connection(('10.9.8.7', 80))\nfrom locust import HttpUser\n",
