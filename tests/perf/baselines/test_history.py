@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from include.perf.baselines.history import (
     MAX_NIGHTS,
     Night,
     comparable_nights,
+    market_day,
     night_of,
     passed_since,
     read_nights,
@@ -266,6 +267,66 @@ def test_a_run_of_the_baseline_is_accepted(verdict: Verdict) -> None:
 
 def undated(entry: Baseline) -> Baseline:
     return replace(entry, runs=tuple(replace(run, at=None) for run in entry.runs))
+
+
+def of_hour(hour: float, verdict: Verdict = Verdict.PASS, *, dag_run_id: str = "manual__x", **changes: Any) -> Night:
+    """Return a run so many hours after the first day's, which is at 06:38 UTC."""
+    provenance = replace(run_record().provenance, dag_run_id=dag_run_id)
+    at = START + timedelta(hours=hour)
+    made = run_record(run_id=f"h{hour:g}", started_at=at, provenance=provenance, verdict=verdict, **changes)
+    found = night_of(made)
+    assert found is not None
+    return found
+
+
+def test_twenty_runs_of_one_afternoon_are_one_night() -> None:
+    """With the median of their figures and the sum of their requests; the last one leads."""
+    figures = [metric_values(latency_p95=0.04 + number / 1000) for number in range(20)]
+    afternoon = [of_hour(30 + number / 10, metrics=metrics) for number, metrics in enumerate(figures)]
+    (own, day) = comparable_nights(afternoon, baseline_of(0))
+    assert (own.run.run_id, day.run.run_id) == ("r000", "h31.9")
+    assert day.run.metrics["latency_p95"] == pytest.approx(0.0495)
+    assert (day.run.due, day.run.failed) == (20 * 450_000, 20 * 135)
+    assert [run.run_id for run in passed_since(afternoon, baseline_of(0), before=START + timedelta(days=9))] == [
+        "r000",
+        "h31.9",
+    ]
+
+
+def test_a_night_over_midnight_is_one_day() -> None:
+    """The market's day ends at 17:00 in New York: 22:00 UTC in winter."""
+    hours = {15.3: date(2026, 3, 2), 15.4: date(2026, 3, 3), 18.0: date(2026, 3, 3)}  # 21:56, 22:02, 00:38 UTC
+    assert {hour: market_day(START + timedelta(hours=hour)) for hour in hours} == hours
+
+
+def test_runs_by_hand_never_outvote_a_scheduled_night() -> None:
+    """They count on a day without one; then the last one decides."""
+    worse = {"deviations": (deviation("latency_p95", 0.06),)}
+    by_hand = [of_hour(30, Verdict.REGRESSION, **worse), of_hour(31, Verdict.REGRESSION, **worse)]
+    scheduled = of_hour(30.5, dag_run_id="scheduled__2026-03-03")
+    assert ids(comparable_nights([by_hand[0], scheduled, by_hand[1]], baseline_of(0))) == ["r000", "h30.5"]
+    assert ids(comparable_nights([*by_hand, of_hour(32)], baseline_of(0))) == ["r000", "h32"]
+    (_, day) = comparable_nights([of_hour(29), *by_hand], baseline_of(0))
+    assert (day.run.run_id, day.is_reference, day.worse) == ("h31", False, {"latency_p95"})
+
+
+def test_a_run_of_the_baseline_always_counts() -> None:
+    """Also on a day that ended with a regression, which stays a night of its own."""
+    worse = of_hour(2, Verdict.REGRESSION, deviations=(deviation("latency_p95", 0.06),))
+    assert [(n.run.run_id, n.is_reference) for n in comparable_nights([worse], baseline_of(0))] == [
+        ("r000", True),
+        ("h2", False),
+    ]
+    assert ids(comparable_nights([of_hour(2)], baseline_of(0))) == ["h2"]
+
+
+def test_many_runs_by_hand_push_no_night_out(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit counts days."""
+    monkeypatch.setattr(history, "MAX_NIGHTS", 2)
+    moments = [START + timedelta(days=2, minutes=number + 1) for number in range(9)]
+    afternoon = [replace(record(2), run_id=f"m{n}", started_at=moment) for n, moment in enumerate(moments)]
+    results.add(record(1), record(2), *afternoon)
+    assert results.nights(limit=2)[0].run.run_id == "r001"
 
 
 def test_a_baseline_of_an_earlier_file_version() -> None:

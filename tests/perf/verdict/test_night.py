@@ -134,13 +134,14 @@ def test_every_run_has_its_own_verdict(nights: Nights) -> None:
 
 
 def test_the_history_includes_nights_since_the_baseline(nights: Nights) -> None:
-    """Its ten runs and two later nights that passed; the record has the number."""
+    """Its seven runs and two later nights that passed; the record has the number."""
+    nights.baselines.baselines.entries = {SERVICE: {SCENARIO: baseline_of(7)}}
     for number, verdict in ((10, Verdict.PASS), (11, Verdict.REGRESSION), (12, Verdict.PASS)):
-        nights.finished(number - 3, run_id=f"since-{number}", verdict=verdict, started_at=day(9.1 + number / 100))
+        nights.finished(number - 3, run_id=f"since-{number}", verdict=verdict)
     record = nights.record(nights.run().uri)
     assert record.baseline is not None
-    assert (record.verdict, record.baseline.nights, record.baseline.since) == (Verdict.PASS, 12, day(0))
-    assert record.baseline.runs == 10
+    assert (record.verdict, record.baseline.nights, record.baseline.since) == (Verdict.PASS, 9, day(0))
+    assert record.baseline.runs == 7
 
 
 def test_re_runs_and_later_runs_are_not_in_the_history(nights: Nights) -> None:
@@ -404,7 +405,7 @@ def test_other_scenarios_of_the_service_count(nights: Nights) -> None:
     entries = nights.baselines.baselines.entries[SERVICE]
     for name in ("calm", "storm"):
         entries[name] = baseline_of()
-        nights.finished(10, {P95: 1.08}, scenario=name, started_at=day(9.5))
+        nights.finished(10, {P95: 1.08}, scenario=name, started_at=day(9.9))
     record = nights.record(nights.run(factors={P95: 1.08}).uri)
     assert (record.verdict, record.deviations[0].cause.value) == (Verdict.REGRESSION, "service")
 
@@ -490,7 +491,7 @@ def test_earlier_nights_of_other_scenarios_count(nights: Nights) -> None:
     uri = nights.finished(10, {P95: 1.08})
     for name in ("calm", "storm"):
         nights.baselines.baselines.entries[SERVICE][name] = baseline_of()
-        nights.finished(10, {P95: 1.08}, scenario=name, started_at=day(9.5))
+        nights.finished(10, {P95: 1.08}, scenario=name, started_at=day(9.9))
     nights.clock.now = day(40)
     assert nights.judge.judge_again(uri).verdict is Verdict.REGRESSION
 
