@@ -20,6 +20,7 @@ from botocore.credentials import Credentials as AwsCredentials
 
 from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.service import Service
+from include.perf.load.captures import Captured
 from include.perf.load.examples import ExampleMoment, example_requests
 from include.perf.load.feed import Feed, FeedEndpoint, Request, read_feed
 from include.perf.load.request_bytes import RequestSettings, prepared_bytes, single_request
@@ -27,7 +28,9 @@ from include.perf.load.request_template import RequestTemplate
 from include.perf.load.service_secrets import ServiceSecrets, SigningKey
 from include.perf.load.slot_values import Draw, SlotValues
 from include.perf.load.slots import SlotRequests
+from include.perf.load.staging import build_feed
 from include.perf.model.errors import ConfigurationError
+from tests.fakes.small_catalogue import small_scenario, small_service, write_csv
 from tests.real_loads import service_at
 
 URL = "https://broker.example"
@@ -393,3 +396,22 @@ def test_a_key_is_not_printed() -> None:
     secrets = ServiceSecrets(signing_key=BROKER_KEY, headers={"X-Pass": "s3cr3t"})
     assert not re.search(r"s3cr3t|id\+1", repr(secrets))
     assert ServiceSecrets.read(json.loads(json.dumps(secrets.message()))) == secrets
+
+
+def test_a_signature_covers_what_was_captured(tmp_path: Path) -> None:
+    """A step is signed when it is due, with the values of its journey in path and body."""
+    signing = {"parts": ["method", "target", "body"], "separator": "|", "header": "X-Signature"}
+    ask = {"name": "ask", "method": "GET", "path": "/a", "capture": {"x": {"json": "x"}, "n": {"json": "n"}}}
+    place = {"name": "place", "method": "POST", "path": "/b/$x", "body": {"n": "$n", "text": "is $x"}}
+    service = small_service(endpoints=[{"name": "life", "steps": [ask, place]}], connection="orders", signing=signing)
+    feed = build_feed(write_csv(tmp_path / "data.csv"), service, small_scenario().load)
+    settings = settings_of(service, BROKER_KEY)
+    prepared = prepared_bytes("POST", feed.requests[1], settings, slots=feed.endpoints[1].slots)
+    requests = SlotRequests(prepared.wires, SlotValues(prepared.slots, {}, Draw()), signatures=prepared.signatures)
+    captured: Captured = {("x", "path"): b"q%20r", ("x", "json"): b"q r", ("n", "value"): b"17"}
+    wire = requests.wire(0, ExampleMoment(0, 0, captured=captured))
+    body = b'{"n":17,"text":"is q r"}'
+    signature = hmac.new(b"s3cr3t+key", b"POST|/b/q%20r|" + body, hashlib.sha256).hexdigest()
+    assert wire.startswith(b"POST /b/q%20r HTTP/1.1\r\n")
+    assert wire.endswith(b"\r\n\r\n" + body)
+    assert f"\r\nX-Signature: {signature}\r\n".encode() in wire
