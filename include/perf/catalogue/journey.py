@@ -65,6 +65,11 @@ class Journey(Entry):
         return sum(min(EXPECTED_TRIES, step.most_tries) for step in (*self.steps, *self.finally_steps))
 
     @property
+    def most_requests(self) -> int:
+        """How many requests a journey sends at most."""
+        return sum(step.most_tries for step in (*self.steps, *self.finally_steps))
+
+    @property
     def mean_pause_s(self) -> float:
         """The mean time in which its user thinks."""
         return sum(step.mean_pause_s for step in self.steps)

@@ -58,11 +58,15 @@ def problems_of_capacity(load: LoadProfile, operations: Operations) -> Iterator[
 
 
 def problems_of_ceiling(load: LoadProfile, service: Service) -> Iterator[str]:
-    """Return a problem if a load exceeds the maximum rate of a service."""
-    peak = load.peak_rate_rps
+    """Return a problem if a load may exceed the maximum rate of a service, with all tries of its journeys."""
+    several = service.most_requests_per_arrival
+    peak = load.peak_rate_rps * several
+    shown = f"{peak:g}/s"
+    if several > 1:
+        shown += f" ({load.peak_rate_rps:g}/s, with journeys of up to {several:g} requests)"
     if service.max_rate_rps is not None and peak > service.max_rate_rps:
         yield (
-            f"the peak rate of {peak:g}/s exceeds the {service.max_rate_rps:g}/s that {service.name} may receive; "
+            f"the peak rate of {shown} exceeds the {service.max_rate_rps:g}/s that {service.name} may receive; "
             "lower it, or leave the service out of the scenario's services (max_rate_rps in services.yaml)"
         )
 

@@ -101,7 +101,7 @@ class Service(Entry):
         environment: its environment; load on production is refused unless ``allow_production`` is set.
         allow_production: allow load on production, up to ``max_rate_rps``, while the market is closed.
         forbidden_ports: which ports of a production service's host are forbidden for all other services.
-        max_rate_rps: maximum peak rate of a load.
+        max_rate_rps: maximum peak rate of a load, in requests; all tries of a journey count.
         worker_rps: requests per second that one load process holds with this service, as ``capacity`` measures it; by
             default that of the way in which it is called (`include.perf.catalogue.worker_rates`).
         base_url: scheme, host and port of the service.
@@ -186,6 +186,11 @@ class Service(Entry):
     def requests_per_arrival(self) -> float:
         """How many requests an arrival is expected to send, on average; 1 without journeys."""
         return self._mean({name: journey.request_count for name, journey in self.journeys.items()}, other=1.0)
+
+    @property
+    def most_requests_per_arrival(self) -> float:
+        """How many requests an arrival sends at most, on average over the endpoints; 1 without journeys."""
+        return self._mean({name: journey.most_requests for name, journey in self.journeys.items()}, other=1.0)
 
     @property
     def mean_pause_s(self) -> float:

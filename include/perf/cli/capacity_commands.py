@@ -104,7 +104,9 @@ def _most_rps(given: float | None, aim: Aim, trials: CapacityTrials) -> float:
     """Return the highest rate to try: what one worker per core can send, and at most what is allowed."""
     is_distributed = trials.outside.generator.shared() is not None
     own = float(MAX_RATE_RPS) if is_distributed else most_for(trials.workers or len(os.sched_getaffinity(0)))
-    return min(limit for limit in (own, given, aim.service.max_rate_rps) if limit is not None)
+    most = aim.service.max_rate_rps
+    allowed = None if most is None else most / aim.service.most_requests_per_arrival
+    return min(limit for limit in (own, given, allowed) if limit is not None)
 
 
 def _line(trial: Trial) -> str:

@@ -65,14 +65,16 @@ class Reservations(Protocol):
         """Return the runs whose loads run now, including those of killed tasks; ``None`` when unknown."""
 
 
-def reservation_request_of(spec: RunSpec, targets: tuple[str, ...], *, since: datetime) -> ReservationRequest:
+def reservation_request_of(
+    spec: RunSpec, targets: tuple[str, ...], *, since: datetime, requests_per_arrival: float = 1.0
+) -> ReservationRequest:
     """Return what the load of a run must reserve."""
     return ReservationRequest(
         run_id=spec.run_id,
         service=spec.service,
         scenario=spec.scenario,
         targets=targets,
-        rate_rps=spec.load.peak_rate_rps,
+        rate_rps=spec.load.peak_rate_rps * requests_per_arrival,
         since=since,
     )
 

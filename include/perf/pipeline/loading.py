@@ -67,7 +67,9 @@ class Loading:
         targets = (*places, *([shared] if shared else []))
         stores, guard = self.outside.stores, self.outside.guard
         return await_reservation(
-            lambda: reservation_request_of(run.spec, targets, since=stores.clock()),
+            lambda: reservation_request_of(
+                run.spec, targets, since=stores.clock(), requests_per_arrival=run.service.requests_per_arrival
+            ),
             self.outside.reservations,
             capacity_rps=stores.catalogue.operations.capacity_rps,
             still_wanted=lambda: guard.check_time(run),

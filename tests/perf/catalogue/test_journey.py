@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from include.perf.catalogue.journey import Journey
+from include.perf.catalogue.operations import problems_of_ceiling
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.step import Step, ThinkTime
 from include.perf.catalogue.worker_rates import least_workers, problems_of_concurrency, problems_of_workers
@@ -160,6 +161,16 @@ def test_a_worker_holds_requests_and_not_journeys() -> None:
     assert least_workers(load_of(), service) == 3  # 2,375 requests/s
     (problem,) = problems_of_workers(load_of(workers=2), service)
     assert problem.startswith("the peak rate of 500/s (2375 requests/s, because journeys have several) is too much for")
+
+
+def test_the_maximum_rate_of_a_service_counts_every_try() -> None:
+    """Weights 1 and 3: (1 + 3 × (1 + 1 + 20 + 1)) / 4 = 17.5 requests an arrival at most, 8,750/s at 500/s."""
+    service = small_service(endpoints=[POSITIONS, LIFE], max_rate_rps=8_750)
+    assert list(problems_of_ceiling(load_of(), service)) == []
+    (problem,) = problems_of_ceiling(load_of(), small_service(endpoints=[POSITIONS, LIFE], max_rate_rps=8_749))
+    assert problem.startswith(
+        "the peak rate of 8750/s (journeys of up to 17.5 requests, 500/s) exceeds the 8749/s that"
+    )
 
 
 def test_too_few_users_are_a_problem_before_the_load() -> None:
