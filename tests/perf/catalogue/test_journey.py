@@ -169,7 +169,7 @@ def test_the_maximum_rate_of_a_service_counts_every_try() -> None:
     assert list(problems_of_ceiling(load_of(), service)) == []
     (problem,) = problems_of_ceiling(load_of(), small_service(endpoints=[POSITIONS, LIFE], max_rate_rps=8_749))
     assert problem.startswith(
-        "the peak rate of 8750/s (journeys of up to 17.5 requests, 500/s) exceeds the 8749/s that"
+        "the peak rate of 8750/s (500/s, with journeys of up to 17.5 requests) exceeds the 8749/s that"
     )
 
 
