@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from include.perf.alerts.book import Delivery, DeliveryPart, Event, Links, Message, Problem
+from include.perf.model.cell import CellName
 from include.perf.runs.dag_run import DagRunResults, MissingRun
 from include.perf.runs.record import RunRecord
 
@@ -31,6 +32,12 @@ class PlainWords:
 
     def continues(self, records: Sequence[RunRecord], problem: Problem) -> Message:
         return message(f"continues {names(records)}, night {problem.nights}")
+
+    def standing(self, records: Sequence[RunRecord], problem: Problem) -> Message:
+        return message(f"standing {names(records)}, night {problem.nights}")
+
+    def partly_recovered(self, problem: Problem, recovered: Sequence[RunRecord], left: Sequence[CellName]) -> Message:
+        return message(f"partly recovered {names(recovered)}, {len(left)} left")
 
     def joined(self, records: Sequence[RunRecord], problem: Problem) -> Message:
         return message(f"joined {names(records)}")

@@ -42,6 +42,7 @@ class Event(StrEnum):
     OPENED = "opened"
     CONTINUES = "continues"
     WORSENED = "worsened"
+    STANDING = "standing"
     RECOVERED = "recovered"
     ACCEPTED = "accepted"
     DIGEST = "digest"
@@ -58,6 +59,11 @@ class Event(StrEnum):
     def is_page(self) -> bool:
         """Whether somebody has to look now. All other events can wait until people read the channel."""
         return self in (Event.OPENED, Event.WORSENED)
+
+    @property
+    def is_for_channel(self) -> bool:
+        """Whether a reply in a thread is also shown in the channel."""
+        return self in (Event.WORSENED, Event.STANDING)
 
     @property
     def is_end(self) -> bool:

@@ -80,7 +80,7 @@ class EntrySender:
             self._change(outbox.remove, entry)
             return
         worded = entry if thread is not None else _outside_thread(entry, book)
-        post = partial(self.messenger.post, worded, thread=thread, broadcast=entry.event is Event.WORSENED)
+        post = partial(self.messenger.post, worded, thread=thread, broadcast=entry.event.is_for_channel)
         try:
             self._send(entry, post, thread=thread, since=self.messenger.moment())
         except ThreadGone as err:

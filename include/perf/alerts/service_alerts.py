@@ -26,6 +26,9 @@ COLLAPSE = COLLAPSE_KEY.rpartition(":")[2]
 HALFWAY = 0.5
 """A value that stays beyond this share of its reported change has not recovered: its level was accepted."""
 
+STANDING_NIGHTS = 7
+"""After so many nights people know of a problem: they are asked once to accept or to fix it."""
+
 HEALTHY = (Verdict.PASS, Verdict.IMPROVEMENT)
 
 
@@ -43,6 +46,12 @@ class ServiceWords(Protocol):
 
     def joined(self, records: Sequence[RunRecord], problem: Problem) -> Message:
         """Return the reply for runs of the same night and cause whose records could be read only later."""
+
+    def standing(self, records: Sequence[RunRecord], problem: Problem) -> Message:
+        """Return the question, also shown in the channel, whether to accept or to fix a problem that stays."""
+
+    def partly_recovered(self, problem: Problem, recovered: Sequence[RunRecord], left: Sequence[CellName]) -> Message:
+        """Return the reply for a problem that is over for some of its cells."""
 
     def worsened(self, records: Sequence[RunRecord], problem: Problem, *, mention: str | None) -> Message:
         """Return the reply, also shown in the channel, for a problem that got worse."""
@@ -143,9 +152,14 @@ class ServiceAlerts:
         if _is_worse(seen, first, found.severity):
             message = self.words.worsened(records, seen, mention=mention)
             self.writer.put(merged, Event.WORSENED, message, charts=charts)
+        elif shared:
+            self.writer.put(merged, Event.CONTINUES, self.words.joined(records, seen))
+        elif seen.nights == STANDING_NIGHTS > known.nights:
+            self.writer.put(merged, Event.STANDING, self.words.standing(records, seen))
+        elif seen.nights >= STANDING_NIGHTS:
+            self.writer.book.put(merged)
         else:
-            words = self.words.joined if shared else self.words.continues
-            self.writer.put(merged, Event.CONTINUES, words(records, seen))
+            self.writer.put(merged, Event.CONTINUES, self.words.continues(records, seen))
 
     def _problem_of(self, lead: str, channel: str) -> Problem | None:
         """Return the open problem that other runs of the same night and cause were reported in."""
@@ -201,7 +215,8 @@ class ServiceAlerts:
             if left == problem.cells:
                 continue
             if left:
-                self.writer.book.put(replace(problem, cells=left))
+                message = self.words.partly_recovered(problem, [healthy[cell] for cell in recovered], left)
+                self.writer.put(replace(problem, cells=left), Event.CONTINUES, message)
                 continue
             self._close(problem, [healthy[cell] for cell in problem.cells])
 

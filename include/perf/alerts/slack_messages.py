@@ -114,6 +114,25 @@ class SlackWords:
         more = f"; {len(others)} more affected" if others else ""
         return reply(f"still there, night {problem.nights}: {where}{what}{more}")
 
+    def standing(self, records: Sequence[RunRecord], problem: Problem) -> Message:
+        """Return the question whether to accept or to fix a problem that stays, with the way to do either."""
+        lead = records[0]
+        brief = [words.limit_figures(exceeded) for exceeded in exceeded_of(lead)]
+        brief += [_brief(deviation, "") for deviation in worse_of(lead)]
+        what = ", ".join(brief[:MAX_METRICS]) or "the service failed"
+        line = f"still there after {counted(problem.nights, 'night')}: {what}; accept or fix?"
+        lines = ["• *fix*: the next healthy run closes this problem"]
+        if not lead.is_failing:
+            run = escape(lead.run_id, 200)
+            lines.insert(0, f"• *accept*: trigger `baseline_approval` with run `{run}` and a reason")
+        return reply(line, [*lines, "There are no more replies unless it gets worse or ends."])
+
+    def partly_recovered(self, problem: Problem, recovered: Sequence[RunRecord], left: Sequence[CellName]) -> Message:
+        """Return the reply for a problem that is over for some of its cells."""
+        over = [fit([plain(f"{record.service} under {record.scenario}")], 60) for record in recovered[:MAX_METRICS]]
+        more = f" and {len(recovered) - len(over)} more" if len(recovered) > len(over) else ""
+        return reply(f"back to normal: {', '.join(over)}{more}; {counted(len(left), 'cell')} still affected")
+
     def joined(self, records: Sequence[RunRecord], problem: Problem) -> Message:
         """Return the reply for runs of the same night and cause: ``also affected: orders-service p95 +45 %``."""
         named = [

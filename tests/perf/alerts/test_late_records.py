@@ -163,7 +163,10 @@ def test_nothing_missing_ends_a_problem() -> None:
     attempts = Attempts()
     attempts.attempt(platform(), NAMES)
     tomorrow = {name: fine(name, day=3) for name in NAMES}
-    assert attempts.attempt(tomorrow, ["b", "c"], day=3) == [("opened", "unmeasured  of 3, missing ['a']")]
+    assert attempts.attempt(tomorrow, ["b", "c"], day=3) == [
+        ("continues", "partly recovered b+c, 1 left"),
+        ("opened", "unmeasured  of 3, missing ['a']"),
+    ]
     assert any(problem.is_open and problem.worst for problem in attempts.book.problems)
     assert attempts.attempt(tomorrow, NAMES, day=3)[0] == ("recovered", "recovered a after 1")
 

@@ -115,6 +115,43 @@ def test_the_first_message_has_charts() -> None:
     assert delivery.problem_id == worse().run_id
 
 
+def test_a_standing_change_is_asked_about_once() -> None:
+    """After a week; then it is quiet until the problem gets worse or ends."""
+    weeks = Fortnight()
+    events = [weeks.night(worse()) for _ in range(12)]
+    assert [[event for event, *_ in night] for night in events] == [
+        ["opened"],
+        *[["continues"]] * 5,
+        ["standing"],
+        *[[]] * 5,
+    ]
+    assert weeks.book.problems[0].nights == 12
+    worst = deviation("latency_p99", 0.2, severity=Severity.WARNING)
+    assert weeks.night(worse(GATEWAY, *worse().deviations, worst))[0][0] == "worsened"
+    assert weeks.night(fine()) == [("recovered", "#trading", "recovered trading-gateway after 13")]
+
+
+def test_two_runs_on_the_seventh_day_ask_once() -> None:
+    """A day is one night of a problem."""
+    weeks = Fortnight()
+    for _ in range(6):
+        weeks.night(worse())
+    assert [weeks.night(worse(), after=timedelta(hours=1))[:1] != [] for _ in range(3)] == [True, False, False]
+
+
+def test_a_partial_recovery_is_named() -> None:
+    """One of two services recovered; the problem stays open for the other."""
+    weeks = Fortnight(replace(POLICY, channel_of=lambda _: "#trading"))
+    weeks.night(worse(), worse(STORE, reported_by=f"x-{GATEWAY}"))
+    assert weeks.night(fine(), worse(STORE))[-1] == (
+        "continues",
+        "#trading",
+        "partly recovered trading-gateway, 1 left",
+    )
+    (problem,) = weeks.book.problems
+    assert problem.cells == (CellName(STORE, "market_open"),)
+
+
 def beyond(*limits: ExceededLimit, **changes: Any) -> RunRecord:
     """Return a run beyond its limits; by default with 8 % of failures."""
     return over_limit_record(*limits, service=GATEWAY, **changes)
@@ -205,7 +242,8 @@ def test_regressions_with_one_cause_share_a_problem() -> None:
     assert weeks.night(lead, other) == [("opened", "#data", "opened feature-store+data-pipeline")]
     assert weeks.night(lead, other) == [("continues", "#data", "continues feature-store+data-pipeline, night 2")]
     assert weeks.night(fine(STORE), worse("data-pipeline-service")) == [
-        ("continues", "#data", "continues data-pipeline, night 3")
+        ("continues", "#data", "continues data-pipeline, night 3"),
+        ("continues", "#data", "partly recovered feature-store, 1 left"),
     ]
     assert weeks.night(fine(STORE), fine("data-pipeline-service")) == [
         ("recovered", "#data", "recovered data-pipeline after 3")

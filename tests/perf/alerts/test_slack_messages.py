@@ -628,6 +628,22 @@ def test_a_run_beyond_its_limits() -> None:
     )
 
 
+def test_a_standing_change_asks_to_accept_or_to_fix() -> None:
+    """With the way to do either; failures cannot be accepted."""
+    asked = shown(slack.standing([regression()], problem(nights=7)))
+    assert asked.startswith("still there after 7 nights: p95 +45 %; accept or fix?")
+    assert "trigger `baseline_approval` with run `20260302T063900Z-7f3a` and a reason" in asked
+    failing = shown(slack.standing([over_limit_record()], problem(nights=7)))
+    assert failing.startswith("still there after 7 nights: error rate 8.00 % (limit 5.00 %); accept or fix?")
+    assert "baseline_approval" not in failing
+
+
+def test_a_partial_recovery_names_what_recovered() -> None:
+    """And how much is left."""
+    reply = slack.partly_recovered(problem(), [run_record()], problem().cells)
+    assert reply.text == "back to normal: analysis-engine-service under market_open; 1 cell still affected"
+
+
 def test_a_service_that_did_not_survive() -> None:
     """What happened first is the news; the rest follows."""
     happened = ("could not be reached from 06:41:12 UTC on (434 requests)", "started a new process at 06:41:30 UTC")
