@@ -151,11 +151,12 @@ class SlotValues:
         return lambda moment: (b"%d" % ((self._started_at + moment.due_s + due.offset_s) * factor),) * len(forms)
 
     def _rfc3339_times(self, offset_s: float, forms: Sequence[SlotForm]) -> Source:
-        written = Rfc3339()
+        plain, in_uri = Rfc3339(), Rfc3339(colon="%3A")
+        writers = [in_uri if form in URI_FORMS else plain for form in forms]
 
         def contents(moment: Moment) -> tuple[bytes, ...]:
-            text = written(self._started_at + moment.due_s + offset_s)
-            return tuple([text.replace(b":", b"%3A") if form in URI_FORMS else text for form in forms])
+            at = self._started_at + moment.due_s + offset_s
+            return tuple([write(at) for write in writers])
 
         return contents
 
@@ -163,17 +164,20 @@ class SlotValues:
 class Rfc3339:
     """Writes times in Unix seconds as RFC 3339 in UTC, with milliseconds; the last second is kept for the next time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, colon: str = ":") -> None:
+        self._layout = "%Y-%m-%dT%H:%M:%S".replace(":", colon.replace("%", "%%"))
         self._second = -1
-        self._text = b""
+        self._format = b""
 
     def __call__(self, at: float) -> bytes:
         """Return a time; it is not rounded up."""
-        second, millisecond = divmod(int(at * 1000), 1000)
+        milliseconds = int(at * 1000)
+        second = milliseconds // 1000
         if second != self._second:
             self._second = second
-            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-        return b"%b.%03dZ" % (self._text, millisecond)
+            text = time.strftime(self._layout, time.gmtime(second))
+            self._format = text.replace("%", "%%").encode() + b".%03dZ"
+        return self._format % (milliseconds - 1000 * second)
 
 
 @lru_cache(maxsize=8)
