@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler, ServerErrorRetryHandler
 from slack_sdk.http_retry.handler import RetryHandler
 
+from bellwether.slack_answers import bounded_bot, bounded_webhook
 from bellwether.slack_failures import (
     FAILURES,
     RateLimitRetry,
@@ -239,7 +240,7 @@ def _bot(handlers: list[RetryHandler]) -> Any:
         raise _unusable(BOT_CONNECTION) from None
     if not _PRINTABLE.match(client.token or ""):
         raise _unusable(BOT_CONNECTION)
-    return client
+    return bounded_bot(client)
 
 
 def _webhook(handlers: list[RetryHandler]) -> Any:
@@ -250,7 +251,7 @@ def _webhook(handlers: list[RetryHandler]) -> Any:
         raise _unusable(WEBHOOK_CONNECTION) from None
     if not _PRINTABLE.match(client.url):
         raise _unusable(WEBHOOK_CONNECTION)
-    return client
+    return bounded_webhook(client)
 
 
 def _unusable(connection: str) -> DeliveryError:

@@ -87,3 +87,14 @@ def test_a_search_with_an_odd_result(answer: Callable[[bytes], None], found: dic
     answer(json.dumps({"ok": True} | found).encode())
     with pytest.raises(DeliveryUnknown, match="but Slack cannot be searched for it"):
         SlackBot().find(DELIVERY, thread=None)
+
+
+@pytest.mark.parametrize("body", [b" " * 5_000_000, b'{"ok": true, "x": "' + b"y" * 5_000_000 + b'"}'])
+def test_an_answer_that_is_too_long_is_not_read(
+    answer: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    """Slack's client would read all of it; the message may have arrived nevertheless."""
+    monkeypatch.setattr("bellwether.slack_answers.MAX_ANSWER_BYTES", 1_000_000)
+    answer(body)
+    with pytest.raises(DeliveryUnknown, match=r"the answer cannot be decoded"):
+        SlackBot().post(DELIVERY, thread=None, broadcast=False)
