@@ -16,7 +16,7 @@ TASKS = """\
 if requested, `ask_for_approval` asks a person if the run is worse |
 | `alert` | sends to Slack what is new, worse or over, and to the operations channel which runs have no verdict; \
 otherwise sends nothing |
-| `verdict` | fails if a service regressed or has no verdict; its log says which and why |"""
+| `verdict` | fails if a service regressed, is over a limit or has no verdict; its log says which and why |"""
 
 
 def dag_docs(scenario: Scenario, catalogue: Catalogue) -> str:

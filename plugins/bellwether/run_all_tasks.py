@@ -78,7 +78,7 @@ def chosen(scenario: str) -> Mapping[str, Any]:
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE, **TRIES_AGAIN)
 def summary() -> str:
-    """Log and store the matrix of all verdicts; fail if a service regressed or has no verdict."""
+    """Log and store the matrix of all verdicts; fail if a service is worse, over a limit or not judged."""
     from bellwether.wiring import storage
     from include.perf.adapters.wiring.last_catalogue import usable_catalogue
     from include.perf.pipeline.planning.time_plan import run_order

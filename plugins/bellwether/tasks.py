@@ -184,7 +184,7 @@ def approval_wanted(uri: str) -> Mapping[str, str]:
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE, **TRIES_AGAIN)
 def verdict(uris: list[str] | None) -> Mapping[str, str]:
-    """Fail if any service regressed or has no verdict, so that a bad night is never green in the grid."""
+    """Fail if a service regressed, is over a limit or has no verdict, so that a bad night is never green."""
     from bellwether.run_all_tasks import fail_if_bad, keep_summary
     from include.perf.runs.phrases import headline
 
