@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 
 from include.perf.catalogue.scenario.stop_criterion import STOPPED_BY_TARGET
@@ -20,8 +21,14 @@ UNREACHABLE = ("connection refused", "host unreachable")
 BROKEN = (*UNREACHABLE, "connection reset", "broken answer", "network error")
 """The errors of requests to a process that ends."""
 
-MAX_UNREACHABLE_SHARE = 0.01
-"""Share of the requests that nobody may answer without another sign that the service was down."""
+LOST = (*BROKEN, "HTTP 502", "HTTP 503", "HTTP 504")
+"""What requests get while a service is down: directly, or from a proxy before it."""
+
+NEXT, MIN_LOST = 10, 5
+"""A service is down from a lost request on if so many of the next requests are lost, too."""
+
+MAX_REFUSED_SHARE = 0.01
+"""Share of the requests whose connection may be refused without another sign that the service was down."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,16 +40,25 @@ class _Happening:
 
 
 def unreachable_in(rows: pd.DataFrame, *, started_at: float) -> UnreachableService | None:
-    """Return the requests that nobody answered; ``None`` without any.
+    """Return the requests that got no answer of the service; ``None`` without any.
 
     Args:
         rows: with the columns ``due_at`` and ``error``, warm-up included.
     """
-    found = rows[rows["error"].isin(UNREACHABLE)]
-    if found.empty:
+    ordered = rows.sort_values("due_at")
+    is_lost = ordered["error"].isin(LOST).to_numpy()
+    if not is_lost.any():
         return None
-    since_s = max(0.0, float(found["due_at"].min()) - started_at)
-    return UnreachableService(count=len(found), share=len(found) / len(rows), since_s=since_s)
+    lost = ordered[is_lost]
+    following = np.convolve(is_lost, np.ones(NEXT, dtype=int))[NEXT - 1 :]
+    is_down = is_lost & (following >= MIN_LOST)
+    first = int(np.argmax(is_down if is_down.any() else is_lost))
+    return UnreachableService(
+        count=len(lost),
+        kind=str(lost["error"].mode().iloc[0]),
+        refused_share=float(ordered["error"].isin(UNREACHABLE).mean()),
+        since_s=max(0.0, float(ordered["due_at"].iloc[first]) - started_at),
+    )
 
 
 def collapse_of(load: LoadFigures, server: ServerFigures | None, *, was_deployed: bool) -> tuple[str, ...]:
@@ -62,10 +78,13 @@ def _happenings(load: LoadFigures, server: ServerFigures | None) -> Iterator[_Ha
     restarted_at = None if server is None else server.restarted_at
     unreachable = load.unreachable
     if unreachable is not None and (
-        unreachable.share > MAX_UNREACHABLE_SHARE or is_stopped or has_gap or restarted_at is not None
+        unreachable.refused_share > MAX_REFUSED_SHARE or is_stopped or has_gap or restarted_at is not None
     ):
         since = load.started_at + timedelta(seconds=unreachable.since_s)
-        yield _Happening(since, f"could not be reached from {_clock(since)} on ({unreachable.count} requests)")
+        yield _Happening(
+            since,
+            f"could not be reached from {_clock(since)} on ({unreachable.count} requests, mostly {unreachable.kind})",
+        )
     if restarted_at is not None and any(group.kind in BROKEN for group in load.errors):
         yield _Happening(restarted_at, f"started a new process at {_clock(restarted_at)}: it had crashed or restarted")
     if is_stopped:

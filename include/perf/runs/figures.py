@@ -148,16 +148,18 @@ class RefusedRequests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreachableService:
-    """Requests that nobody answered: the connection was refused, or there was no way to the host.
+    """Requests that got no answer of the service: the connection broke or was refused, or a proxy says so.
 
     Attributes:
         count: warm-up included.
-        share: of all requests.
-        since_s: when the first of them was due, in seconds since the start of the schedule.
+        kind: the most frequent error.
+        refused_share: share of all requests whose connection was refused, or that found no way to the host.
+        since_s: from when on most requests were lost, in seconds since the start of the schedule.
     """
 
     count: Count
-    share: Amount
+    kind: Name
+    refused_share: Amount
     since_s: Seconds
 
 
@@ -180,7 +182,7 @@ class LoadFigures:
         metrics: the client-side metrics by name.
         within_run: by metric, standard deviation of the logarithm of its values per minute; empty for a short run.
         refusals: those that began in mid-run; ``None`` without any.
-        unreachable: requests that nobody answered; ``None`` without any.
+        unreachable: requests that got no answer of the service; ``None`` without any.
         journeys: as a whole; their steps are among ``endpoints``.
     """
 

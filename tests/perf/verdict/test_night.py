@@ -321,7 +321,7 @@ def test_a_run_beyond_a_limit_is_re_run_before_it_counts(nights: Nights) -> None
 # A service that does not survive
 
 
-REFUSED = UnreachableService(count=434, share=0.4, since_s=9)
+REFUSED = UnreachableService(count=434, kind="connection refused", refused_share=0.4, since_s=9)
 
 
 def killed(files: StageFiles) -> StageFiles:
@@ -343,7 +343,9 @@ def test_a_service_that_dies_is_a_finding_about_the_service(nights: Nights) -> N
     assert (record.verdict, record.validity, record.deviations) == (Verdict.OVER_LIMIT, (), ())
     assert record.collapse is not None
     assert record.collapse.severity is Severity.CRITICAL
-    assert record.reasons[0].startswith("the service could not be reached from 06:30:09 UTC on (434 requests) (")
+    assert record.reasons[0].startswith(
+        "the service could not be reached from 06:30:09 UTC on (434 requests, mostly connection refused) ("
+    )
     assert record.reasons[0].endswith("(a single run, not re-run: the target is down)")
     assert night_of(record) is None
     assert record.is_failing
