@@ -39,7 +39,7 @@ from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from include.load.alarm import make_alarm
-from include.load.code_guard import CodeGuard, GuardRefused
+from include.load.code_guard import CodeGuard
 from include.load.iterations import IterationDrive, IterationTimeout, ReportedRequest, Seat, UserShare
 from include.load.link import LoadProcessOrder
 from include.load.masked_output import LINES_PER_S, mask_output
@@ -300,7 +300,7 @@ class LocustfileUsers:
             )
 
         def on_error(user_instance: object = None, exception: BaseException | None = None, **_: object) -> None:
-            if exception is not None and not isinstance(exception, GuardRefused):
+            if exception is not None:
                 drive.fail(getcurrent(), exception)
 
         kept = [handler for handler in EVENTS.request._handlers if handler.__module__ != "locust.runners"]
