@@ -4,55 +4,36 @@ Where Locust would pause between two tasks, a user waits for its next iteration 
 Locust: task sets, weights, tags, clients and events work as they always do.
 """
 
-from locust import TaskSet, User, events  # noqa: I001 - first: importing Locust patches the standard library
-from locust.argument_parser import get_empty_argument_parser, setup_parser_arguments
+from locust import TaskSet, User  # noqa: I001 - first: importing Locust patches the standard library
 from locust.clients import HttpSession
-from locust.contrib.fasthttp import FastHttpSession, FastHttpUser
-from locust.env import Environment
+from locust.contrib.fasthttp import FastHttpSession
 from locust.exception import StopTest, StopUser
 from locust.runners import STATE_RUNNING, STATE_STOPPED
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, DefaultTaskSet
-from locust.user.users import PytestUser
-from locust.util.load_locustfile import load_locustfile
 
-import argparse
 import atexit
 import contextlib
 import logging
 import math
-import os
-import signal
 import sys
-import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
-from functools import reduce
-from pathlib import Path
-from ssl import SSLContext
 from typing import Any, NoReturn, cast
-from urllib.parse import urlsplit
 
 import gevent
 from gevent import GreenletExit, getcurrent
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
-from include.load.alarm import make_alarm
-from include.load.code_guard import CodeGuard
-from include.load.iterations import IterationDrive, IterationTimeout, ReportedRequest, Seat, UserShare
+from include.load.iteration import IterationTimeout, ReportedRequest, Seat
+from include.load.iterations import IterationDrive
 from include.load.link import LoadProcessOrder
+from include.load.locustfile_loading import EVENTS, counts_of, guard_of, loaded, shares_of
 from include.load.masked_output import LINES_PER_S, mask_output
 from include.load.poller import Poller
 from include.load.record import RequestLog
 from include.load.tokens import CurrentTokens
-from include.perf.catalogue.locustfile import Locustfile
-from include.perf.load.load_plan import LoadPlan
-from include.perf.load.locustfile_bundle import code_folder, read_bundle
-from include.perf.load.wire import tls_context
-from include.perf.model.errors import LoadError
+from include.perf.load.locustfile_bundle import code_folder
 from include.perf.model.masking import Mask
-from include.perf.runs.results_store import LOCUSTFILE_FILE
 
 log = logging.getLogger("include.load")
 
@@ -66,15 +47,9 @@ ON_STOP_S = 5.0
 ON_STOP_STOPPED_S = 1.0
 """How long ``on_stop`` of all users together may take, after a complete load and after one that was stopped."""
 
-HANGS_S = 20.0
-"""For this long the code may keep the loop of the process to itself; a parent that is there ends it sooner."""
-
-MAX_WEIGHT = 1000
-
 SEAT = "_bellwether_seat"
 
-EVENTS: Any = events
-"""Locust's own events, to which the code adds its listeners; they have no types."""
+MAX_NUMBER = 1e12
 
 
 class LocustfileUsers:
@@ -97,27 +72,16 @@ class LocustfileUsers:
         atexit.register(self._output.end)
         gevent.spawn(self._write_output)
         try:
-            self._environment = self._loaded(order.plan, order.plan.locustfile, scratch)
+            self._environment = loaded(order.plan, order.plan.locustfile, self._guard, scratch=scratch)
         except SystemExit:
             self._output.end()  # so that the reason is the last line
             raise
         self._classes = list(self._environment.user_classes)
-        self._shares = _shares_of(self._classes)
+        self._shares = shares_of(self._classes)
         self._drive: IterationDrive | None = None
         self._users: list[User] = []
         self._problem: str | None = None
         self._stopping = False
-
-    def _loaded(self, plan: LoadPlan, chosen: Locustfile, scratch: Path) -> Environment:
-        """Load the code under the guard, and return Locust's environment with its user classes."""
-        path = _unpacked(plan, scratch)
-        _look_up_timers()
-        self._guard.arm()
-        classes = _classes_of(path, chosen)
-        if self._guard.breach is not None:
-            raise SystemExit(self._guard.breach)
-        _end_if_it_hangs()
-        return _environment_of(plan, chosen, classes)
 
     def _mask_of(self, order: LoadProcessOrder) -> Callable[[], Mask]:
         masks: dict[tuple[str, ...], Mask] = {}
@@ -153,7 +117,7 @@ class LocustfileUsers:
         runner.state = STATE_RUNNING
         log.info("pauses (wait_time) of the locustfile are ignored: each iteration begins when it is due")
         at_once, ready = BoundedSemaphore(ON_START_AT_ONCE), Event()
-        waiting = _counts_of(self._classes, self._shares, count)
+        waiting = counts_of(self._classes, self._shares, count)
         left = sum(waiting)
 
         def is_ready(problem: str | None) -> None:
@@ -197,7 +161,13 @@ class LocustfileUsers:
         is_ready(None)
         while self._run(user):
             self._drive.counts.replaced += 1
-            user = self._begin(kind)
+            try:
+                user = self._begin(kind)
+            except Exception as err:
+                log.exception("a user cannot start")
+                name = self._classes[kind].__name__
+                self._drive.stop(f"stopped: a new {name} cannot start: {type(err).__name__}: {err}")
+                return
 
     def _begin(self, kind: int) -> User:
         """Create a user, and run its ``on_start``."""
@@ -279,8 +249,8 @@ class LocustfileUsers:
         def on_request(
             request_type: object = "",
             name: object = "",
-            response_time: float | None = None,
-            response_length: int | None = None,
+            response_time: object = None,
+            response_length: object = None,
             exception: object = None,
             start_time: object = None,
             response: object = None,
@@ -291,8 +261,8 @@ class LocustfileUsers:
                 ReportedRequest(
                     method=request_type,
                     name=name,
-                    took_s=float(response_time or 0.0) / 1000,
-                    size=int(response_length or 0),
+                    took_s=_number(response_time) / 1000,
+                    size=int(_number(response_length)),
                     status=status if isinstance(status, int) and 0 <= status < 1000 else 0,
                     started_at=start_time if isinstance(start_time, float) else None,
                     error=exception or None,
@@ -303,7 +273,9 @@ class LocustfileUsers:
             if exception is not None:
                 drive.fail(getcurrent(), exception)
 
-        kept = [handler for handler in EVENTS.request._handlers if handler.__module__ != "locust.runners"]
+        kept = [
+            handler for handler in EVENTS.request._handlers if getattr(handler, "__module__", "") != "locust.runners"
+        ]
         EVENTS.request._handlers = [on_request, *kept]
         EVENTS.user_error.add_listener(on_error)
 
@@ -327,131 +299,10 @@ class LocustfileUsers:
         self._output.end()
 
 
-def guard_of(plan: LoadPlan, *, scratch: Path) -> CodeGuard:
-    """Return the guard for the code of a load."""
-    assert plan.locustfile is not None  # noqa: S101 - the caller checks it
-    parts = urlsplit(plan.base_url)
-    own = parts.port or (443 if parts.scheme == "https" else 80)
-    return CodeGuard(
-        host=(parts.hostname or "").lower(),
-        addresses=plan.addresses,
-        ports=(own, *plan.locustfile.ports),
-        folders=(scratch, plan.folder),
-    )
-
-
-def _unpacked(plan: LoadPlan, scratch: Path) -> Path:
-    """Unpack the locustfile, and work in its folder, where its own files are."""
-    try:
-        scratch.mkdir()
-        path = read_bundle(plan.folder / LOCUSTFILE_FILE).unpack(scratch)
-    except LoadError as err:
-        raise SystemExit(str(err)) from err
-    os.chdir(scratch)
-    tempfile.tempdir = str(scratch)
-    return path
-
-
-def _classes_of(path: Path, chosen: Locustfile) -> list[type[User]]:
-    """Load the locustfile, and return its user classes.
-
-    Raises:
-        SystemExit: it cannot be loaded, or has no such class.
-    """
-    sys.dont_write_bytecode = True
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
-    try:
-        classes, shapes = load_locustfile(str(path))
-    except Exception as err:
-        log.exception("the locustfile cannot be loaded")
-        raise SystemExit(f"the locustfile {path.name} cannot be loaded: {type(err).__name__}: {err}") from err
-    if shapes:
-        log.warning("the load shape of the locustfile is ignored: the scenario decides on the load")
-    unknown = [name for name in chosen.user_classes if name not in classes]
-    if unknown or not classes:
-        known = ", ".join(classes) or "none"
-        named = f" {', '.join(unknown)}" if unknown else ""
-        raise SystemExit(f"the locustfile {path.name} has no user class{named}; its user classes: {known}")
-    found = [classes[name] for name in chosen.user_classes] or list(classes.values())
-    if any(issubclass(one, PytestUser) for one in found):
-        raise SystemExit("user classes made from pytest functions cannot run on a schedule; write a User class")
-    return found
-
-
-def _environment_of(plan: LoadPlan, chosen: Locustfile, classes: list[type[User]]) -> Environment:
-    """Return Locust's environment with these classes, and with the service as their host."""
-    context = _context_of(plan)
-    for found in classes:
-        found.host = plan.base_url
-        if issubclass(found, FastHttpUser):
-            found.insecure = not plan.verify_tls
-            if context is not None:
-                found.ssl_context_factory = staticmethod(lambda: context)
-    try:
-        environment = Environment(
-            user_classes=list(classes),
-            events=events,
-            host=plan.base_url,
-            tags=list(chosen.tags) or None,
-            exclude_tags=list(chosen.exclude_tags) or None,
-            parsed_options=_options_of(plan),
-        )
-        environment.create_local_runner()
-    except ValueError as err:
-        raise SystemExit(f"the user classes of the locustfile cannot be run: {err}") from err
-    environment._filter_tasks_by_tags()
-    without = [found.__name__ for found in environment.user_classes if not found.tasks]
-    if without:
-        raise SystemExit(f"{', '.join(without)} has no task to run; check tags and exclude_tags")
-    return environment
-
-
-def _context_of(plan: LoadPlan) -> SSLContext | None:
-    return tls_context(
-        plan.base_url, verify=plan.verify_tls, ca_file=plan.ca_file, client_certificate=plan.client_certificate
-    )
-
-
-def _options_of(plan: LoadPlan) -> argparse.Namespace:
-    """Return Locust's options with their defaults, also those that the locustfile adds."""
-    parser = get_empty_argument_parser(add_help=False, default_config_files=[])
-    set_up: Any = setup_parser_arguments
-    set_up(parser)
-    EVENTS.init_command_line_parser.fire(parser=parser)
-    options: argparse.Namespace = parser.parse_args(["--headless", "--host", plan.base_url])
-    return options
-
-
-def _shares_of(classes: Sequence[type[User]]) -> list[UserShare]:
-    """Return the share of each class in the iterations: by weight, as small whole numbers.
-
-    A class with a ``fixed_count`` has the share that its users have among those of a load with 100 users.
-    """
-    fixed = {found: min(found.fixed_count, 100) for found in classes if found.fixed_count}
-    weighted = [found for found in classes if found not in fixed]
-    total = sum((Fraction(found.weight).limit_denominator(MAX_WEIGHT) for found in weighted), Fraction(0))
-    left = Fraction(max(1, 100 - sum(fixed.values())) if fixed else 1)
-    shares = [
-        Fraction(fixed[found])
-        if found in fixed
-        else Fraction(found.weight).limit_denominator(MAX_WEIGHT) / total * left
-        for found in classes
-    ]
-    scale = reduce(math.lcm, (share.denominator for share in shares))
-    whole = [int(share * scale) for share in shares]
-    common = reduce(math.gcd, whole)
-    return [
-        UserShare(name=found.__name__, weight=number // common) for found, number in zip(classes, whole, strict=True)
-    ]
-
-
-def _counts_of(classes: Sequence[type[User]], shares: Sequence[UserShare], count: int) -> list[int]:
-    """Return how many users of each class to start: those of ``fixed_count``, and the rest by share, one at least."""
-    fixed = [found.fixed_count for found in classes]
-    total = sum(share.weight for share, own in zip(shares, fixed, strict=True) if not own) or 1
-    rest = max(0, count - sum(fixed))
-    return [own or max(1, round(rest * share.weight / total)) for share, own in zip(shares, fixed, strict=True)]
+def _number(given: object) -> float:
+    """Return a number that a client reports; 0 for anything else."""
+    is_number = isinstance(given, (int, float)) and math.isfinite(given)
+    return min(max(0.0, float(cast(float, given))), MAX_NUMBER) if is_number else 0.0
 
 
 def _set_headers(user: User, headers: Mapping[str, str]) -> None:
@@ -492,24 +343,6 @@ def _pause_by_schedule(drive: IterationDrive) -> None:
     TaskSet.execute_next_task = execute_next_task  # type: ignore[method-assign]
     TaskSet.wait = wait  # type: ignore[method-assign]
     User.wait = lambda user: None  # type: ignore[method-assign]
-
-
-def _look_up_timers() -> None:
-    """Look up the kernel's timers while functions of C may still be looked up."""
-    alarm = make_alarm(lambda: None)
-    alarm.set(time.perf_counter() + HANGS_S)
-    alarm.close()
-
-
-def _end_if_it_hangs() -> None:
-    """Have the kernel end this process if its loop stands still: code that never waits cannot see its parent go."""
-
-    def postpone() -> None:
-        while True:
-            signal.setitimer(signal.ITIMER_REAL, HANGS_S)
-            gevent.sleep(1)
-
-    gevent.spawn(postpone)
 
 
 def _redirect_logging() -> None:

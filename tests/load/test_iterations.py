@@ -10,7 +10,8 @@ import gevent
 import pandas as pd
 import pytest
 
-from include.load.iterations import IterationDrive, IterationTimeout, ReportedRequest, UserShare
+from include.load.iteration import IterationTimeout, ReportedRequest, UserShare
+from include.load.iterations import IterationDrive
 from include.load.poller import make_poller
 from include.load.record import RequestLog
 from include.perf.load.load_plan import GeneratorLog, LoadPlan
