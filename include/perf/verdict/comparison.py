@@ -110,7 +110,9 @@ def _with_limits(contender: Contender, comparison: Comparison) -> Comparison:
     return replace(
         comparison,
         verdict=Verdict.OVER_LIMIT if is_beyond else comparison.verdict,
-        reasons=(*sentences, *comparison.reasons, *found.notes),
+        reasons=(*comparison.reasons, *sentences, *found.notes)
+        if comparison.collapse is not None  # that it failed explains the figures
+        else (*sentences, *comparison.reasons, *found.notes),
         suspicion=max(comparison.suspicion, *(_excess(exceeded) for exceeded in found.exceeded), 0.0),
         limits={limit.metric: limit.value for limit in contender.limits if not limit.endpoint},
         exceeded=found.exceeded,
