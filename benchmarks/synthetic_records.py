@@ -9,16 +9,30 @@ from datetime import datetime, time, timedelta
 import numpy as np
 
 from include.perf.baselines.entry import Baseline
+from include.perf.catalogue.hard_limits import DEFAULT_ERROR_RATE, ERROR_RATE
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
 from include.perf.model.metric import METRICS, Metric, MetricValue, Source, Unit
 from include.perf.pipeline.planning.fingerprint import fingerprint
 from include.perf.runs.figures import COMPLETED, EndpointFigures, ErrorGroup, GeneratorFigures, Window
-from include.perf.runs.record import Deviation, LoadSummary, Provenance, RunRecord, Severity, Shift, Verdict
+from include.perf.runs.phrases import limit_sentence
+from include.perf.runs.record import (
+    Deviation,
+    ExceededLimit,
+    LoadSummary,
+    Provenance,
+    RunRecord,
+    Severity,
+    Shift,
+    Verdict,
+)
 from include.perf.verdict import reasons
 
 SUSPICIOUS = 3.0
 """Distance from the baseline in spreads; the minimum effect must be exceeded too."""
+
+FAILING = 0.12
+"""The error rate of a night on which the service fails."""
 
 VERSIONS = {"bellwether": "1.6.0", "locust": "2.47.1", "python": "3.11.9", "airflow": "3.3.2"}
 HEADER = "second,phase,due,sent,finished,failed,latency_p50_s,latency_p95_s,latency_p99_s"
@@ -59,6 +73,7 @@ class Night:
     is_skipped: bool = False
     is_invalid: bool = False
     is_other_load: bool = False
+    is_failing: bool = False
     rerun_of: str | None = None
     reruns: tuple[tuple[str, Mapping[str, float]], ...] = ()
 
@@ -83,12 +98,25 @@ def record_of(
         spreads: by metric, the spread between runs on the log scale.
         since: when a present change was first seen.
     """
+    if night.is_failing:
+        night = replace(night, values={**night.values, ERROR_RATE: FAILING})
     record = _measured(subject, night)
     if night.is_skipped:
         return _skipped(record)
     if night.is_invalid:
         why = "the load generator could not keep up: 91.3 % of the load went out, at least 98 % must"
         return replace(record, verdict=Verdict.INVALID, validity=(why,), reasons=("the run is invalid",))
+    if night.is_failing:
+        exceeded = ExceededLimit(
+            metric=ERROR_RATE,
+            unit=METRICS[ERROR_RATE].unit,
+            limit=DEFAULT_ERROR_RATE,
+            value=FAILING,
+            severity=Severity.CRITICAL,
+            evidence="one run",
+        )
+        why = limit_sentence(exceeded)
+        return replace(record, verdict=Verdict.OVER_LIMIT, exceeded=(exceeded,), reasons=(why,))
     if entry is None:
         return replace(record, verdict=Verdict.NO_BASELINE, reasons=(reasons.NO_BASELINE,))
     record = replace(record, baseline=entry.reference(night.at))

@@ -181,7 +181,11 @@ class SyntheticYears:
         if luck < 0.004:
             return
         night = replace(
-            night, is_skipped=luck > 0.996, is_invalid=0.986 < luck <= 0.996, is_other_load=0.983 < luck <= 0.986
+            night,
+            is_skipped=luck > 0.996,
+            is_invalid=0.986 < luck <= 0.996,
+            is_other_load=0.983 < luck <= 0.986,
+            is_failing=0.980 < luck <= 0.983,
         )
         if luck < 0.014:
             night = night.without_prometheus()

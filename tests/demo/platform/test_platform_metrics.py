@@ -54,7 +54,7 @@ def test_only_the_api_is_counted(start: Callable[..., Any]) -> None:
     service.ask("GET", PATH)  # the path of another method
     text = service.ask("GET", "/metrics").text
     counts = [line for line in text.splitlines() if line.startswith("http_requests_total")]
-    assert len(counts) == 5 * len(EXPECTED_STATUSES)
+    assert len(counts) == 7 * len(EXPECTED_STATUSES)
     assert all(line.endswith(" 0.0") for line in counts)
 
 
