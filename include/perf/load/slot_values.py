@@ -153,6 +153,9 @@ class SlotValues:
     def _rfc3339_times(self, offset_s: float, forms: Sequence[SlotForm]) -> Source:
         plain, in_uri = Rfc3339(), Rfc3339(colon="%3A")
         writers = [in_uri if form in URI_FORMS else plain for form in forms]
+        if len(writers) == 1:
+            (write,) = writers
+            return lambda moment: (write(self._started_at + moment.due_s + offset_s),)
 
         def contents(moment: Moment) -> tuple[bytes, ...]:
             at = self._started_at + moment.due_s + offset_s

@@ -368,6 +368,7 @@ def test_the_verdicts_of_re_runs_are_among_those_of_the_night(platform: Platform
 def test_re_runs_do_not_count_as_nights(platform: Platform) -> None:
     """The next night has one more night of history, not three."""
     generator = varying(platform, 0.12, 0.04)
+    platform.clock.move(86_400)
     platform.execute()
     generator.turns = [0.04]
     platform.clock.move(86_400)
