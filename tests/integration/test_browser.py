@@ -124,7 +124,7 @@ def test_the_dag_documentation(page: Page, platform: Platform) -> None:
     shown = page.get_by_role("dialog")
     expect(shown.get_by_role("heading", name="Market open")).to_be_visible()
     expect(shown.get_by_text("airflow dags trigger market_open --conf")).to_be_visible()
-    last = shown.get_by_role("cell", name="fails if a service regressed or has no verdict")
+    last = shown.get_by_role("cell", name="fails if a service regressed, is over a limit or has no verdict")
     last.scroll_into_view_if_needed()
     expect(last).to_be_visible()
     page.keyboard.press("Escape")
