@@ -56,7 +56,7 @@ class EndpointRequests:
 
     Attributes:
         slots: fills the values of the requests' own; ``None`` if they have none.
-        tokens: the current tokens, one of which each request takes when it is sent; ``None`` if they need none.
+        tokens: the current tokens, one of which each request takes when it is due; ``None`` if they need none.
     """
 
     name: str

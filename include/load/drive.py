@@ -62,15 +62,17 @@ class Drive:
         log.on_behind = self._stop_at_fault
         self._poller = poller
         weights = [endpoint.weight for endpoint in endpoints]
+        carriers = [entry for entry in endpoints if not isinstance(entry, EndpointRequests)]
+        self._has_journeys = bool(carriers)
+        self._cleans_up = any(carrier.cleans_up for carrier in carriers)
         self._pacer = Pacer(
             map(self._prepared, schedule(plan.load, weights, worker=worker, workers=plan.workers)),
             poller,
             release=self._release,
             on_fault=self._stop_at_fault,
             grain_s=grain_of(plan.load.peak_rate_rps / plan.workers),
-            reads_at_once=any(not isinstance(endpoint, EndpointRequests) for endpoint in endpoints),
+            reads_at_once=self._has_journeys,
         )
-        self._cleans_up = any(not isinstance(entry, EndpointRequests) and entry.cleans_up for entry in endpoints)
         self._deadline = make_alarm(self._on_deadline)
         self._is_deadline_set = False
         self._idle: list[Any] = []
@@ -108,7 +110,17 @@ class Drive:
     @property
     def sent(self) -> int:
         """Requests that were sent; the others wait for a free connection."""
-        return self.due - len(self._backlog) - self._never_sent
+        return self.due - self._waiting_count - self._never_sent
+
+    @property
+    def _waiting_count(self) -> int:
+        """Arrivals that are due and wait for an idle user."""
+        return len(self._backlog)
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether everything that was due has ended."""
+        return not self._in_flight and not self._waiting_count and not self._journeys
 
     @property
     def is_over(self) -> bool:
@@ -171,7 +183,7 @@ class Drive:
                 self.request(connection, arrival, arrival.requests)
             else:
                 self._carry(connection, arrival, arrival.requests)
-            if not self._in_flight and not self._backlog and not self._journeys:
+            if self._is_idle:
                 self._drained.set()
 
     def request(self, connection: Connection, arrival: Arrival, requests: EndpointRequests) -> Outcome | None:
@@ -300,11 +312,14 @@ class Drive:
                 break
             expired.append(arrival)
         for arrival in expired:
-            arrival.user.throw(RequestTimeout)
+            self._time_out(arrival)
+
+    def _time_out(self, arrival: Arrival) -> None:
+        arrival.user.throw(RequestTimeout)
 
     def _await_answers(self) -> None:
         """Wait for the answers to requests in flight, at most as long as the plan allows."""
-        if self._in_flight or self._backlog or self._journeys:
+        if not self._is_idle:
             self._drained.clear()
             left_s = max(0.0, self._last_due_s + self._plan.drain_s - self.elapsed_s)
             wait([self._drained, self._over], timeout=left_s, count=1)
@@ -391,7 +406,6 @@ class Drive:
         connections = connections or ConnectionUse()
         self.take_lags()
         use = self._use or self._processor.since_start()
-        has_journeys = any(not isinstance(entry, EndpointRequests) for entry in self._endpoints)
         started_at = self._log.started_at
         planned_end_s = self._plan.total_s
         end_s = planned_end_s if self._stopped_s is None else min(planned_end_s, self._stopped_s)
@@ -415,6 +429,6 @@ class Drive:
             feed_rows={name: rows for entry in self._endpoints for name, rows in entry.feed_rows.items()},
             resent=connections.resent,
             requests_by_address=dict(connections.requests),
-            rows=self._log.rows if has_journeys else None,
-            measured_arrivals=self._measured_released if has_journeys else None,
+            rows=self._log.rows if self._has_journeys else None,
+            measured_arrivals=self._measured_released if self._has_journeys else None,
         )

@@ -119,7 +119,7 @@ class IterationDrive(Drive):
             return
         if not iteration.reported and not iteration.has_failed:
             self.counts.without_request += 1
-        if not self._in_flight and not any(self._waiting):
+        if self._is_idle:
             self._drained.set()
 
     def _prepared(self, due: Due) -> Iteration:
@@ -209,20 +209,7 @@ class IterationDrive(Drive):
                 return None
         return None
 
-    def _on_deadline(self) -> None:
-        """End every iteration that takes too long; they are kept in the order in which they began."""
-        self._is_deadline_set = False
-        latest_s = self.elapsed_s - self._plan.timeout_s
-        expired: list[Iteration] = []
-        for iteration in self._in_flight.values():
-            if iteration.started_s > latest_s:
-                self._watch_deadline_of(iteration)
-                break
-            expired.append(iteration)
-        for iteration in expired:
-            self._time_out(iteration)
-
-    def _time_out(self, iteration: Iteration) -> None:
+    def _time_out(self, iteration: Iteration) -> None:  # type: ignore[override]  # see _prepared
         del self._in_flight[id(iteration)]
         self.counts.timed_out += 1
         self._record_iteration(iteration, TIMED_OUT, f"the iteration took longer than {self._plan.timeout_s:g} s")
@@ -251,13 +238,6 @@ class IterationDrive(Drive):
             if number % GIVE_UP_BATCH == 0:
                 gevent.sleep(0)
 
-    def _await_answers(self) -> None:
-        """Wait for the iterations that have not ended, at most as long as the plan allows."""
-        if self._in_flight or any(self._waiting):
-            self._drained.clear()
-            left_s = max(0.0, self._last_due_s + self._plan.drain_s - self.elapsed_s)
-            gevent.wait([self._drained, self._over], timeout=left_s, count=1)
-
     def _record_iteration(self, iteration: Iteration, error: str, example: str) -> None:
         """Write a row about an iteration itself, for what has no request of its own."""
         ended_s = self.elapsed_s
@@ -280,9 +260,8 @@ class IterationDrive(Drive):
         )
 
     @property
-    def sent(self) -> int:
-        """Iterations that began; the others wait for an idle user."""
-        return self.released - sum(map(len, self._waiting)) - self._never_sent
+    def _waiting_count(self) -> int:
+        return sum(map(len, self._waiting))
 
     def summary(self, *, version: str, connections: ConnectionUse | None = None) -> GeneratorLog:
         """Return the generator's own summary, once the load is over."""

@@ -1,4 +1,4 @@
-"""The tokens of a running load: requests take the current ones when they are sent.
+"""The tokens of a running load: requests take the current ones when they are due.
 
 The process that ordered the load fetches and renews them. Here they only arrive, and are put into prepared requests.
 """

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from include.perf.model.metric import METRICS, Direction, Metric, Source, Unit
+from include.perf.model.metric import METRICS, Direction, Source, Unit
 from include.perf.model.yaml_entries import Entry
 
 DEFAULT_ERROR_RATE = 0.05
@@ -51,11 +51,7 @@ class HardLimit:
 
     def is_exceeded_by(self, value: float) -> bool:
         """Return whether a value is beyond the limit; a value equal to it is not."""
-        return _metric(self).worsening(baseline=self.value, value=value) > 0
-
-
-def _metric(limit: HardLimit) -> Metric:
-    return METRICS[limit.metric]
+        return METRICS[self.metric].worsening(baseline=self.value, value=value) > 0
 
 
 DEFAULT_LIMITS = (HardLimit(metric=ERROR_RATE, value=DEFAULT_ERROR_RATE),)
